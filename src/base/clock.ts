@@ -1,0 +1,52 @@
+import { DeadlineError } from './errors.ts';
+
+/** Time as a port: the simulator runs the same code in virtual time. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. May jump and differ between workers: nothing that is about safety reads it. */
+  nowMs(): number;
+  /** Resolves after `ms`, or at once when `signal` is aborted (it never rejects). */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
+      const timer = setTimeout(done, ms);
+      signal?.addEventListener('abort', done, { once: true });
+      function done(): void {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        resolve();
+      }
+    }),
+};
+
+/**
+ * Awaits `operation`, but no longer than `ms` (I8: every await has a deadline).
+ *
+ * The operation is told through its signal and may go on in the background: the caller must treat its effect as unknown.
+ * @throws {DeadlineError} `<doing>: no answer within <ms> ms`
+ */
+export async function withDeadline<T>(
+  clock: Clock,
+  ms: number,
+  doing: string,
+  operation: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const expire = new AbortController();
+  const finished = new AbortController();
+  const late = clock.sleep(ms, finished.signal).then(() => {
+    if (finished.signal.aborted) return undefined as never;
+    expire.abort();
+    throw new DeadlineError(`${doing}: no answer within ${ms} ms`);
+  });
+  try {
+    return await Promise.race([operation(expire.signal), late]);
+  } finally {
+    finished.abort();
+    late.catch(() => {});
+  }
+}

@@ -1,0 +1,149 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
+import type { Clock } from '../base/clock.ts';
+import { FatalError, isRetryable, messageOf, NotFoundError, TransientError } from '../base/errors.ts';
+import { type Random, uuid } from '../base/random.ts';
+import { newTableMetadata, parseMetadata, type TableMetadata, writeMetadata } from '../iceberg/metadata.ts';
+import { applyUpdates, type Requirement, type Update, unmetRequirement } from '../iceberg/update.ts';
+import type { Store } from '../storage/store.ts';
+import {
+  type Catalog,
+  type CommitOutcome,
+  formatIdentifier,
+  type Table,
+  type TableCreation,
+  type TableIdentifier,
+} from './catalog.ts';
+
+/** Where a metastore says a table's current metadata file is. `version` is compared too where the metastore has one. */
+export interface Pointer {
+  location: string;
+  version?: unknown;
+}
+
+/** A metastore: it keeps one pointer per table and swaps it atomically. */
+export interface Pointers {
+  get(identifier: TableIdentifier): Promise<Pointer | undefined>;
+  /** Adds a table and its namespace. @returns false when the table exists already. */
+  insert(identifier: TableIdentifier, location: string): Promise<boolean>;
+  /** Moves the pointer if it still is `from`. */
+  swap(
+    identifier: TableIdentifier,
+    from: Pointer,
+    to: string,
+    metadata: TableMetadata,
+  ): Promise<{ type: 'applied'; version?: unknown } | { type: 'rejected' | 'unknown'; reason: string }>;
+  close(): Promise<void>;
+}
+
+export interface MetastorePorts {
+  store: Store;
+  clock: Clock;
+  random: Random;
+}
+
+/**
+ * A catalog over a metastore (SQL, Glue, memory): the client writes each metadata.json, the metastore swaps the pointer
+ * (protocol "Commit algorithm", step 5).
+ */
+export class MetastoreCatalog implements Catalog {
+  readonly #pointers: Pointers;
+  readonly #ports: MetastorePorts;
+  readonly #warehouse: string;
+
+  /** `warehouse` is the URI below which new tables get their location. */
+  constructor(pointers: Pointers, warehouse: string, ports: MetastorePorts) {
+    this.#pointers = pointers;
+    this.#warehouse = warehouse.replace(/\/+$/, '');
+    this.#ports = ports;
+  }
+
+  async load(identifier: TableIdentifier): Promise<Table | undefined> {
+    const pointer = await this.#pointers.get(identifier);
+    if (!pointer) return undefined;
+    const doing = `loading table ${formatIdentifier(identifier)}`;
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.#ports.store.get(pointer.location);
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+      throw new FatalError(`${doing}: the catalog points at ${pointer.location}, which is missing`, {
+        cause: error,
+      });
+    }
+    const text = pointer.location.endsWith('.gz.metadata.json') ? gunzipSync(bytes) : Buffer.from(bytes);
+    const metadata = parseMetadata(text.toString('utf8'), pointer.location);
+    return { identifier, metadataLocation: pointer.location, metadata, version: pointer.version };
+  }
+
+  async create(identifier: TableIdentifier, creation: TableCreation): Promise<Table> {
+    const metadata = newTableMetadata({
+      uuid: uuid(this.#ports.random),
+      location: [this.#warehouse, ...identifier.namespace, identifier.name].join('/'),
+      fields: creation.fields,
+      spec: creation.spec,
+      properties: creation.properties,
+      nowMs: this.#ports.clock.nowMs(),
+    });
+    const location = await this.#writeMetadata(metadata, 0);
+    const inserted = await this.#pointers.insert(identifier, location);
+    // Whether ours or another worker's: what the catalog says now is the table.
+    if (!inserted) await this.#deleteQuietly(location);
+    const table = await this.load(identifier);
+    if (!table)
+      throw new TransientError(`creating table ${formatIdentifier(identifier)}: it was dropped meanwhile`);
+    return table;
+  }
+
+  async commit(
+    base: Table,
+    requirements: readonly Requirement[],
+    updates: readonly Update[],
+  ): Promise<CommitOutcome> {
+    const unmet = unmetRequirement(base.metadata, requirements);
+    if (unmet !== undefined) return { type: 'rejected', reason: unmet };
+    const metadata = applyUpdates(base.metadata, base.metadataLocation, updates, this.#ports.clock.nowMs());
+    let location: string;
+    try {
+      location = await this.#writeMetadata(metadata, metadataVersion(base.metadataLocation) + 1);
+    } catch (error) {
+      // The pointer was not touched: whatever became of the file, the commit is not in the table.
+      if (!isRetryable(error)) throw error;
+      return { type: 'rejected', reason: messageOf(error) };
+    }
+    const from = { location: base.metadataLocation, version: base.version };
+    const outcome = await this.#pointers.swap(base.identifier, from, location, metadata);
+    if (outcome.type === 'rejected') await this.#deleteQuietly(location);
+    if (outcome.type !== 'applied') return { type: outcome.type, reason: outcome.reason };
+    const table = {
+      identifier: base.identifier,
+      metadataLocation: location,
+      metadata,
+      version: outcome.version,
+    };
+    return { type: 'applied', table };
+  }
+
+  close(): Promise<void> {
+    return this.#pointers.close();
+  }
+
+  async #writeMetadata(metadata: TableMetadata, version: number): Promise<string> {
+    const folder = metadata.properties['write.metadata.path'] ?? `${metadata.location}/metadata`;
+    const gzip = metadata.properties['write.metadata.compression-codec'] === 'gzip';
+    const name = `${String(version).padStart(5, '0')}-${uuid(this.#ports.random)}${gzip ? '.gz' : ''}.metadata.json`;
+    const location = `${folder.replace(/\/+$/, '')}/${name}`;
+    const bytes = Buffer.from(writeMetadata(metadata));
+    await this.#ports.store.put(location, [gzip ? gzipSync(bytes) : bytes]);
+    return location;
+  }
+
+  /** For a metadata file that certainly nothing points at; an orphan more is no harm. */
+  async #deleteQuietly(location: string): Promise<void> {
+    await this.#ports.store.delete(location).catch(() => {});
+  }
+}
+
+/** The version in a metadata file's name (`00012-...`), 0 when it has none. */
+function metadataVersion(location: string): number {
+  return Number(/\/(\d+)-[^/]*\.metadata\.json$/.exec(location)?.[1] ?? 0);
+}
