@@ -14,7 +14,7 @@ fail() {
 }
 
 # A version manager's python3 may be a slow wrapper: ask it once where the real one is.
-python=$(python3 -c 'import sys; print(sys.executable)' || true)
+python=$(python3 -c 'import sys; print(sys.executable)' 2>/dev/null || true)
 tool() { "$python" -I "$stack/lib/tool.py" "$@"; }
 
 # lock FD NAME [HOLDER]: until the shell (or subshell) ends. A dead owner's lock is free at once.
@@ -50,11 +50,12 @@ install_once() {
 # folder in which they were installed.
 make_venv() {
   local folder=${!#}
-  python3 -m venv "$folder"
-  "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "${@:1:$#-1}"
+  "$stack/need" python3 &&
+    python3 -m venv "$folder" &&
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "${@:1:$#-1}"
 }
 
-mvn_quietly() { JAVA_HOME=$(dirname "$(java_bin 17 javac)") mvn --batch-mode --quiet -Dstyle.color=never "$@"; }
+mvn_quietly() { JAVA_HOME=$(dirname "$(java_bin 17 javac)") mvn --batch-mode --quiet "$@"; }
 
 # ---- Java -------------------------------------------------------------------------------------
 
@@ -72,13 +73,13 @@ java_candidates() {
 # java_major FOLDER: 17, 21, ... or nothing
 java_major() { "$1/java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p'; }
 
-# java_bin LEAST [PROGRAM] [MOST]: the bin folder of a Java of at least (at most) that version that has PROGRAM.
+# java_bin LEAST [PROGRAM]: the bin folder of a Java of at least that version that has PROGRAM
 java_bin() {
-  local least=$1 program=${2:-java} most=${3:-999} folder major
+  local least=$1 program=${2:-java} folder major
   while read -r folder; do
     [ -x "$folder/$program" ] || continue
     major=$(java_major "$folder")
-    if [ "${major:-0}" -ge "$least" ] && [ "$major" -le "$most" ]; then
+    if [ "${major:-0}" -ge "$least" ]; then
       printf '%s\n' "$folder"
       return
     fi

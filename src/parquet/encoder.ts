@@ -17,6 +17,8 @@ export interface FileEncoder {
   write(columns: Columns): Promise<void>;
   /** Bytes this file keeps in memory: an upper estimate. */
   readonly heldBytes: number;
+  /** Bytes of the file that are final. */
+  readonly writtenBytes: number;
   /** Ends the file. At least one row was written. */
   close(): Promise<EncodedFile>;
   /** Gives the file up and frees its memory. */

@@ -70,6 +70,10 @@ class WasmFile implements FileEncoder {
     return overheadBytes + this.#inputBytes + this.#outputBytes;
   }
 
+  get writtenBytes(): number {
+    return this.#outputBytes;
+  }
+
   async write(columns: Columns): Promise<void> {
     assert(columns.rows > 0, 'rows are written, not empty batches');
     this.#arrow ??= arrowSchema(columns);

@@ -1,0 +1,211 @@
+/**
+ * Produces orders to a topic, quickly: record batches are built here and sent as they are.
+ *
+ *   node localstack/produce.ts --brokers 127.0.0.1:19092 --registry http://... --topic orders --partitions 4 --count 1000000
+ */
+import { parseArgs } from 'node:util';
+import { type Broker, ConnectionPool, createTopicsV7, metadataV12, Writer } from '@platformatic/kafka';
+import { type BatchRecord, writeBatch } from '../src/kafka/write-batch.ts';
+import { OrderWriter, orderSchema } from './orders.ts';
+
+export interface ProduceOptions {
+  brokers: string;
+  topic: string;
+  partitions: number;
+  count: number;
+  format: 'avro' | 'json';
+  registry?: string | undefined;
+  codec?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+  seed?: number;
+  /** Records a second; as fast as it goes when absent. */
+  rate?: number | undefined;
+  /** Bytes that each record is padded to with a header-free key. */
+  padTo?: number | undefined;
+  onProgress?: (sent: number) => void;
+  /** Ends it early. */
+  signal?: AbortSignal;
+}
+
+const recordsPerBatch = 1000;
+const produceApi = { key: 0, version: 11 };
+
+/** Registers the order schema as the topic's value schema. @returns its id. */
+export async function registerOrders(registry: string, topic: string): Promise<number> {
+  const response = await fetch(`${registry}/subjects/${topic}-value/versions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+    body: JSON.stringify({ schema: JSON.stringify(orderSchema) }),
+  });
+  if (!response.ok)
+    throw new Error(`registering the order schema: HTTP ${response.status} ${await response.text()}`);
+  return ((await response.json()) as { id: number }).id;
+}
+
+/** Creates the topic if need be and produces. @returns how many records were acknowledged, per partition. */
+export async function produceOrders(options: ProduceOptions): Promise<number[]> {
+  const bootstrap = options.brokers.split(',').map((text): Broker => {
+    const [host, port] = text.split(':');
+    return { host: host!, port: Number(port) };
+  });
+  const pool = new ConnectionPool('orders', { requestTimeout: 60_000 });
+  try {
+    const leaders = await ensureTopic(pool, bootstrap, options);
+    const schemaId = options.format === 'avro' ? await registerOrders(options.registry!, options.topic) : 0;
+    const orders = new OrderWriter(options.seed);
+    const acknowledged = new Array<number>(leaders.length).fill(0);
+    const startedAt = performance.now();
+    const inFlight: Promise<void>[] = [];
+    for (let sent = 0, batch = 0; sent < options.count && !options.signal?.aborted; batch++) {
+      const partition = batch % leaders.length;
+      const perBatch = options.rate
+        ? Math.max(1, Math.min(recordsPerBatch, Math.floor(options.rate / 20)))
+        : recordsPerBatch;
+      const size = Math.min(perBatch, options.count - sent);
+      const records = nextRecords(orders, size, schemaId, options.padTo);
+      const bytes = writeBatch(
+        { baseOffset: 0, baseTimestamp: Date.now(), codec: options.codec ?? 'none' },
+        records,
+      );
+      inFlight.push(
+        send(pool, leaders[partition]!, options.topic, partition, bytes).then(() => {
+          acknowledged[partition]! += size;
+        }),
+      );
+      if (inFlight.length >= 8) await inFlight.shift();
+      sent += size;
+      options.onProgress?.(sent);
+      if (options.rate) await pause(startedAt + (sent / options.rate) * 1000 - performance.now());
+    }
+    await Promise.all(inFlight);
+    return acknowledged;
+  } finally {
+    await pool.close();
+  }
+}
+
+function nextRecords(
+  orders: OrderWriter,
+  size: number,
+  schemaId: number,
+  padTo: number | undefined,
+): BatchRecord[] {
+  return Array.from({ length: size }, (_, i) => {
+    const value = Buffer.from(schemaId === 0 ? orders.json() : orders.avro(schemaId));
+    const key = padTo === undefined ? null : Buffer.alloc(Math.max(0, padTo - value.length), 'k');
+    return { offsetDelta: i, timestampDelta: 0, key, value };
+  });
+}
+
+async function pause(ms: number): Promise<void> {
+  if (ms > 1) await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** The leader of each partition, after creating the topic where it does not exist. */
+async function ensureTopic(
+  pool: ConnectionPool,
+  bootstrap: Broker[],
+  options: ProduceOptions,
+): Promise<Broker[]> {
+  const connection = await pool.getFirstAvailable(bootstrap);
+  const topic = {
+    name: options.topic,
+    numPartitions: options.partitions,
+    replicationFactor: -1,
+    assignments: [],
+    configs: [],
+  };
+  await createTopicsV7.api.async(connection, [topic], 10_000, false).catch((error) => {
+    if (
+      !JSON.stringify(error.errors?.map((e: { apiId?: string }) => e.apiId)).includes('TOPIC_ALREADY_EXISTS')
+    )
+      throw error;
+  });
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const { brokers, topics } = await metadataV12.api.async(connection, [options.topic], false, false);
+      const partitions = topics[0]!.partitions.toSorted((a, b) => a.partitionIndex - b.partitionIndex);
+      return partitions.map(({ leaderId }) => {
+        const { host, port } = brokers.find(({ nodeId }) => nodeId === leaderId)!;
+        return { host, port };
+      });
+    } catch (error) {
+      if (attempt >= 50) throw error;
+      await pause(100); // leaders are being elected
+    }
+  }
+}
+
+/** One Produce request with one record batch (protocol v11, acks = all). */
+async function send(
+  pool: ConnectionPool,
+  leader: Broker,
+  topic: string,
+  partition: number,
+  batch: Buffer,
+): Promise<void> {
+  const connection = await pool.get(leader);
+  const create = (): Writer =>
+    Writer.create()
+      .appendString(null) // no transaction
+      .appendInt16(-1)
+      .appendInt32(30_000)
+      .appendArray([topic], (writer, name) => {
+        writer.appendString(name).appendArray([partition], (inner, index) => {
+          inner
+            .appendInt32(index)
+            .appendUnsignedVarInt(batch.length + 1)
+            .append(batch);
+        });
+      })
+      .appendTaggedFields();
+  const errorCode = await new Promise<number>((resolve, reject) => {
+    // In the answer: one topic, its name, one partition, its index, the error code.
+    const parse = (
+      _id: number,
+      _key: number,
+      _version: number,
+      reader: import('@platformatic/kafka').Reader,
+    ): number => {
+      reader.readUnsignedVarInt();
+      reader.readString();
+      reader.readUnsignedVarInt();
+      reader.readInt32();
+      return reader.readInt16();
+    };
+    connection.send(produceApi.key, produceApi.version, create, parse, true, true, (error, code) =>
+      error ? reject(error) : resolve(code!),
+    );
+  });
+  if (errorCode !== 0) throw new Error(`producing to ${topic}-${partition}: error code ${errorCode}`);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: {
+      brokers: { type: 'string' },
+      registry: { type: 'string' },
+      topic: { type: 'string', default: 'orders' },
+      partitions: { type: 'string', default: '4' },
+      count: { type: 'string', default: '1000000' },
+      format: { type: 'string', default: 'avro' },
+      codec: { type: 'string', default: 'none' },
+      rate: { type: 'string' },
+    },
+  });
+  const startedAt = performance.now();
+  const acknowledged = await produceOrders({
+    brokers: values.brokers!,
+    registry: values.registry,
+    topic: values.topic,
+    partitions: Number(values.partitions),
+    count: Number(values.count),
+    format: values.format as 'avro' | 'json',
+    codec: values.codec as 'none',
+    rate: values.rate === undefined ? undefined : Number(values.rate),
+  });
+  const total = acknowledged.reduce((sum, n) => sum + n, 0);
+  console.log(
+    `${total} orders to ${values.topic} in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
+  );
+  process.exit(0);
+}

@@ -1,0 +1,129 @@
+import { Command } from 'commander';
+import type { Log } from '../base/log.ts';
+import { loadConfig } from '../config/config.ts';
+import type { Sink } from '../sink/sink.ts';
+import type { SinkStatus } from '../sink/status.ts';
+import { humanLog, jsonLog } from '../worker/log.ts';
+import { createWorker } from '../worker/worker.ts';
+import { formatAge, formatBytes, formatCount, formatRate } from './format.ts';
+
+export function runCommand(): Command {
+  return new Command('run')
+    .description('Land records until stopped. Several processes with the same configuration share the work.')
+    .requiredOption('-c, --config <file>', 'configuration file')
+    .option(
+      '--until-caught-up',
+      'stop, everything committed, at the ends the logs have now; print one JSON summary',
+    )
+    .option('--json', 'log and status as JSON lines, also on a terminal')
+    .addHelpText(
+      'after',
+      `
+A terminal gets one live line; anything else a JSON line per log.statusInterval. Both go to standard error:
+standard output is for the summary of --until-caught-up.
+
+SIGTERM or SIGINT: land what was read, leave the group, exit 0 within shutdown.grace. A second one exits at once.
+
+Examples:
+  frazil run -c frazil.yaml
+  frazil run -c frazil.yaml --until-caught-up | jq .rows
+
+Exit code: 0 done, 1 failed (group offsets have not moved past what has landed), 2 bad configuration.`,
+    )
+    .action(
+      async ({
+        config: file,
+        untilCaughtUp = false,
+        json,
+      }: {
+        config: string;
+        untilCaughtUp?: boolean;
+        json?: true;
+      }) => {
+        const config = loadConfig(file);
+        const live = process.stderr.isTTY && !json;
+        const screen = new LiveLine(live);
+        const log = live
+          ? humanLog(config.log.level, (line) => screen.above(line))
+          : jsonLog(config.log.level);
+        const worker = createWorker(config, { untilCaughtUp }, log);
+        stopOnSignals(worker, log);
+        const ticker = live
+          ? setInterval(() => screen.show(liveLine(config.pipeline, worker)), 500)
+          : setInterval(() => log.info('status', { ...worker.status() }), config.log.statusInterval);
+        try {
+          const summary = await worker.run();
+          if (untilCaughtUp) console.log(JSON.stringify(summary));
+        } finally {
+          clearInterval(ticker);
+          screen.end();
+        }
+      },
+    );
+}
+
+/** Signals so close together are the same one. */
+const sameSignalMs = 300;
+
+function stopOnSignals(worker: Sink, log: Log): void {
+  let askedAtMs: number | undefined;
+  const onSignal = (signal: string): void => {
+    askedAtMs ??= performance.now();
+    worker.stop(signal);
+    // Supervisors signal the process and then its group: that is one request.
+    if (performance.now() - askedAtMs < sameSignalMs) return;
+    log.warn('second signal: exiting at once', { signal });
+    process.exit(1);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+const rates = new WeakMap<Sink, { status: SinkStatus; atMs: number }>();
+
+/** `orders  12.3k records/s  4.1 MiB/s  1,204,331 rows landed  lag 12,034  last commit 3.2 s ago  held 45 MiB` */
+function liveLine(pipeline: string, worker: Sink): string {
+  const status = worker.status();
+  const atMs = performance.now();
+  const before = rates.get(worker) ?? { status, atMs: atMs - 1 };
+  rates.set(worker, { status, atMs });
+  const perSecond = (now: number, then: number): number => ((now - then) * 1000) / (atMs - before.atMs);
+  return [
+    pipeline,
+    status.state === 'running' ? '' : `(${status.state})`,
+    status.paused ? '(paused: memory.held reached)' : '',
+    `${formatRate(perSecond(status.records, before.status.records))} records/s`,
+    `${formatBytes(perSecond(status.bytes, before.status.bytes))}/s`,
+    `${formatCount(status.rows)} rows landed`,
+    `lag ${formatCount(status.lagRecords)}`,
+    status.lastCommitAgeMs === undefined
+      ? 'no commit yet'
+      : `last commit ${formatAge(status.lastCommitAgeMs)} ago`,
+    `held ${formatBytes(status.heldBytes)}`,
+  ]
+    .filter((part) => part !== '')
+    .join('  ');
+}
+
+/** One line at the bottom of a terminal that is written over; log lines scroll above it. */
+class LiveLine {
+  readonly #live: boolean;
+  #line = '';
+
+  constructor(live: boolean) {
+    this.#live = live;
+  }
+
+  show(line: string): void {
+    this.#line = line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1));
+    process.stderr.write(`\r\x1b[2K${this.#line}`);
+  }
+
+  above(line: string): void {
+    process.stderr.write(`\r\x1b[2K${line}\n${this.#line}`);
+  }
+
+  end(): void {
+    if (this.#live && this.#line !== '') process.stderr.write('\n');
+  }
+}

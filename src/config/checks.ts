@@ -1,0 +1,93 @@
+import { nearest } from './nearest.ts';
+import type { RawConfig } from './schema.ts';
+import type { Path, Report } from './setting.ts';
+
+/** What takes more than one setting to see. Settings that are wrong in themselves are absent. */
+export function checkConfig(config: Partial<RawConfig>, _path: Path, report: Report): void {
+  const { source, decode, tables } = config;
+  if (tables) for (const i of tables.keys()) checkNames(tables, i, report);
+  if (decode && tables) for (const i of tables.keys()) checkColumns(decode, tables[i]!, i, report);
+  if (source && tables) checkTopics(source, tables, report);
+}
+
+type Tables = RawConfig['tables'];
+
+function checkTopics({ topics, partitions }: RawConfig['source'], tables: Tables, report: Report): void {
+  for (const [i, topic] of topics.entries()) {
+    if (topics.indexOf(topic) !== i)
+      report(['source', 'topics', i], `topic ${topic} is listed twice`, 'remove one');
+    if (!tables.some((table) => table.topics.includes(topic)))
+      report(
+        ['source', 'topics', i],
+        `topic ${topic} goes into no table`,
+        'name it in the topics of a table, or remove it here',
+      );
+  }
+  for (const [i, table] of tables.entries())
+    for (const [j, topic] of table.topics.entries())
+      if (!topics.includes(topic))
+        report(
+          ['tables', i, 'topics', j],
+          `topic ${topic} is not in source.topics`,
+          suggest(topic, topics) ?? 'add it there',
+        );
+  if (!partitions) return;
+  for (const topic of Object.keys(partitions))
+    if (!topics.includes(topic))
+      report(['source', 'partitions', topic], `topic ${topic} is not in source.topics`, undefined, 'key');
+  for (const topic of topics)
+    if (!partitions[topic])
+      report(
+        ['source', 'partitions'],
+        `topic ${topic} has no partitions here`,
+        `write ${topic}: [0, 1, ...]`,
+      );
+}
+
+const metadataNames = ['_kafka_topic', '_kafka_partition', '_kafka_offset', '_kafka_timestamp'];
+
+function checkNames(tables: Tables, i: number, report: Report): void {
+  const table = tables[i]!;
+  if (tables.findIndex((other) => other.table === table.table) !== i)
+    report(
+      ['tables', i, 'table'],
+      `table ${table.table} is listed twice`,
+      'put all its topics into one entry',
+    );
+  const names = table.schema.map((field) => field.name);
+  for (const [j, name] of names.entries()) {
+    const path = ['tables', i, 'schema', j, 'name'];
+    if (names.indexOf(name) !== j) report(path, `column ${name} is listed twice`, 'rename one');
+    if (metadataNames.includes(name) || name === table.keyColumn)
+      report(path, `column ${name} is filled by frazil itself`, 'rename it');
+  }
+}
+
+function checkColumns(decode: RawConfig['decode'], table: Tables[number], i: number, report: Report): void {
+  const names = table.schema.map((field) => field.name);
+  if (decode.value.format === 'avro') {
+    if (names.length > 0)
+      report(['tables', i, 'schema'], 'an Avro table gets its columns from the Avro schema', 'remove schema');
+    return;
+  }
+  if (!table.create) return;
+  if (names.length === 0)
+    report(
+      ['tables', i, 'create'],
+      'JSON does not tell the columns of a table',
+      'give its schema, or create the table yourself',
+    );
+  const known = [
+    ...names,
+    ...(table.metadataColumns ? metadataNames : []),
+    ...(table.keyColumn ? [table.keyColumn] : []),
+  ];
+  for (const [j, name] of table.partitionBy.entries())
+    if (!known.includes(name))
+      report(['tables', i, 'partitionBy', j], `there is no column ${name}`, suggest(name, known));
+}
+
+function suggest(name: string, known: readonly string[]): string | undefined {
+  const meant = nearest(name, known);
+  return meant && `did you mean ${meant}?`;
+}

@@ -1,0 +1,274 @@
+import { column } from './columns.ts';
+import {
+  dictionary,
+  flag,
+  type Invalid,
+  invalid,
+  list,
+  mapping,
+  oneOf,
+  oneOfOr,
+  optional,
+  quantity,
+  required,
+  type Setting,
+  text,
+  type ValueOf,
+  variants,
+  withDefault,
+} from './setting.ts';
+import { parseBytes, parseCount, parseDuration } from './units.ts';
+
+/**
+ * Every setting, declared once: what it means, its default and its unit. Checks, error texts and
+ * `docs/configuration.md` all come from here.
+ */
+
+const duration = (min?: string): Setting<number> =>
+  quantity('a duration', '60s, 5m or 1h', parseDuration, min ? { min } : {});
+const bytes = (min?: string): Setting<number> =>
+  quantity('a size', '128MiB or 1GB', parseBytes, min ? { min } : {});
+const count = (min: string, max?: string): Setting<number> =>
+  quantity('a whole number', '5_000_000', parseCount, max ? { min, max } : { min });
+
+/** A secret: its text, or the file that holds it. */
+export type Secret = string | { readonly file: string };
+
+const secret: Setting<Secret> = {
+  expected: 'a secret: its text, or { file: path }',
+  read(value, path, report) {
+    if (typeof value === 'string') return value;
+    const file = (value as { file?: unknown } | null)?.file;
+    if (typeof file === 'string') return { file };
+    report(path, 'expected a secret', 'write its text, ${VARIABLE}, or { file: path }');
+    return invalid;
+  },
+};
+
+const topicName = text(
+  'a topic name (letters, digits, dots, dashes and underscores)',
+  /^[a-zA-Z0-9._-]{1,249}$/,
+);
+const brokerAddress = text('host:port', /^\S+:\d{1,5}$/);
+
+const brokers: Setting<readonly string[]> = {
+  expected: 'a list of host:port',
+  // `a:9092,b:9092` is what other clients take, and what an environment variable holds.
+  read: (value, path, report) =>
+    list(brokerAddress, 1).read(
+      typeof value === 'string' ? value.split(',').map((part) => part.trim()) : value,
+      path,
+      report,
+    ),
+};
+
+/** An ISO 8601 time as milliseconds since the epoch. */
+const time: Setting<number> = {
+  expected: 'an ISO 8601 time',
+  read(value, path, report): number | Invalid {
+    const form = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
+    const ms = typeof value === 'string' && form.test(value) ? Date.parse(value) : Number.NaN;
+    if (!Number.isNaN(ms)) return ms;
+    report(
+      path,
+      `expected earliest, latest or an ISO 8601 time, found ${JSON.stringify(value)}`,
+      'write it like 2026-03-01T00:00:00Z',
+    );
+    return invalid;
+  },
+};
+
+const auth: Setting<{ username: string; password: Secret } | { token: Secret }> = {
+  expected: '{ username, password } or { token }',
+  read(value, path, report) {
+    const byToken = value !== null && typeof value === 'object' && 'token' in value;
+    return byToken
+      ? mapping({ token: required(secret, 'Bearer token.') }).read(value, path, report)
+      : mapping({ username: required(text(), 'User.'), password: required(secret, 'Password.') }).read(
+          value,
+          path,
+          report,
+        );
+  },
+};
+
+const registry = mapping({
+  url: required(
+    text('an http or https URL', /^https?:\/\/[^\s/]+/),
+    'Base URL of a Confluent-compatible schema registry.',
+  ),
+  auth: optional(auth, '`{ username, password }` or `{ token }`. A secret may be `{ file: path }`.'),
+});
+
+const avro = mapping({ registry: required(registry, 'Where writer schemas come from.') });
+
+const valueFormat = variants('format', {
+  avro,
+  json: mapping({
+    envelope: withDefault(
+      oneOf('none', 'connect'),
+      'none',
+      '`connect`: values are Kafka Connect\'s `{"schema": ..., "payload": ...}`.',
+    ),
+    epoch: withDefault(
+      oneOf('s', 'ms', 'us', 'ns'),
+      'ms',
+      'Unit of numbers that go into time and timestamp columns.',
+    ),
+  }),
+});
+
+const keyFormat = variants('format', { bytes: mapping({}), string: mapping({}), json: mapping({}), avro });
+
+const table = mapping({
+  table: required(
+    text('namespace.table, such as shop.orders', /^[^.\s]+(\.[^.\s]+)+$/),
+    'Namespace and name of the Iceberg table.',
+  ),
+  topics: required(
+    list(topicName, 1),
+    'Topics that land in this table. A topic may be named by several tables: each gets every record.',
+  ),
+  create: withDefault(
+    flag(),
+    false,
+    'Create the table when it does not exist: from `schema`, or from the Avro schema of the first record.',
+  ),
+  schema: withDefault(
+    list(column),
+    [],
+    'Columns of a table to be created from JSON: `{ name, type, required, doc }`; nested: `fields` of a struct, `element` of a list, `key` and `value` of a map.',
+  ),
+  partitionBy: withDefault(
+    list(text('a column')),
+    [],
+    'Columns whose values divide a created table (identity partitioning).',
+  ),
+  metadataColumns: withDefault(
+    flag(),
+    true,
+    'Give a created table `_kafka_topic`, `_kafka_partition`, `_kafka_offset` and `_kafka_timestamp`. Columns of these names are filled in every table that has them.',
+  ),
+  keyColumn: optional(
+    text('a column name', /^\S+$/),
+    'Column that takes the record key, decoded by `decode.key`. Without it keys are not landed.',
+  ),
+  properties: withDefault(
+    dictionary(text()),
+    {},
+    'Table properties of a created table, such as `write.parquet.compression-codec`.',
+  ),
+  onRollback: withDefault(
+    oneOf('halt', 'replay', 'skip'),
+    'halt',
+    'The table was rolled back behind what had landed: stop; land those offsets again; or leave them out.',
+  ),
+});
+
+const catalog = variants('type', {
+  sqlite: mapping({
+    path: required(text('a path'), 'The SQLite file. Made when it does not exist.'),
+    name: withDefault(
+      text('a name', /\S/),
+      'frazil',
+      'Catalog name. Readers see the tables only under the same name.',
+    ),
+    warehouse: required(text('a folder'), 'Folder below which new tables are made.'),
+  }),
+});
+
+export const settings = {
+  pipeline: required(
+    text('letters, digits, dots, dashes and underscores, at most 100', /^[a-zA-Z0-9._-]{1,100}$/),
+    'Names the consumer group and the ledger in the tables. With another name everything starts over.',
+  ),
+  source: required(
+    mapping({
+      brokers: required(brokers, 'Bootstrap brokers, `host:port`.'),
+      topics: required(list(topicName, 1), 'Topics to read.'),
+      partitions: optional(
+        dictionary(list(count('0'), 1), 'a mapping of topics to partition numbers'),
+        'A fixed assignment instead of group membership, for jobs: `{ orders: [0, 1] }`.',
+      ),
+      startAt: withDefault(
+        oneOfOr(['earliest', 'latest'], time),
+        'earliest',
+        'Where to begin with partitions that neither table nor group know.',
+      ),
+      onGap: withDefault(
+        oneOf('halt', 'skip'),
+        'halt',
+        'Retention took records before they were read: stop; or go on behind them and record what was lost in the table.',
+      ),
+      onTopicRecreated: withDefault(
+        oneOf('halt', 'restart'),
+        'halt',
+        'A topic was deleted and made anew: stop; or land the new one from its start.',
+      ),
+    }),
+    'What to read.',
+  ),
+  decode: required(
+    mapping({
+      key: withDefault(keyFormat, { format: 'bytes' }, 'How record keys are encoded.'),
+      value: required(valueFormat, 'How record values are encoded. `avro` is the Confluent wire format.'),
+      onError: withDefault(
+        oneOf('halt', 'skip'),
+        'halt',
+        'A record cannot be decoded: stop with its offset unmoved; or leave it out. Either way it is logged and counted.',
+      ),
+      onTombstone: withDefault(
+        oneOf('halt', 'skip'),
+        'skip',
+        'A record has no value: stop; or leave it out and count it.',
+      ),
+    }),
+    'How bytes become columns.',
+  ),
+  catalog: required(catalog, 'Where tables are registered.'),
+  tables: required(list(table, 1), 'Where records go.'),
+  commit: withDefault(
+    mapping({
+      interval: withDefault(duration('100ms'), '60s', 'Age of the oldest record that has not landed.'),
+      bytes: withDefault(bytes('1'), '128MiB', 'Key and value bytes that have not landed.'),
+      rows: withDefault(count('1'), '5_000_000', 'Rows that have not landed.'),
+    }),
+    {},
+    'A table is committed when any of these is reached.',
+  ),
+  memory: withDefault(
+    mapping({
+      held: withDefault(
+        bytes('32MiB'),
+        '512MiB',
+        'Hard bound on bytes read and not yet landed. Kafka is paused above it.',
+      ),
+    }),
+    {},
+    'Bounds.',
+  ),
+  lanes: withDefault(
+    oneOfOr(['auto'], count('1', '64')),
+    'auto',
+    'Worker threads that decode and encode. `auto`: one less than the cores, at least one.',
+  ),
+  log: withDefault(
+    mapping({
+      level: withDefault(oneOf('debug', 'info', 'warn', 'error'), 'info', 'Least level that is written.'),
+      statusInterval: withDefault(
+        duration('1s'),
+        '10s',
+        'How often a status line is written when no person watches.',
+      ),
+    }),
+    {},
+    'What is told.',
+  ),
+  shutdown: withDefault(
+    mapping({ grace: withDefault(duration('0s'), '25s', 'How long a stop may take to land what was read.') }),
+    {},
+    'How to stop.',
+  ),
+};
+
+export type RawConfig = ValueOf<ReturnType<typeof mapping<typeof settings>>>;

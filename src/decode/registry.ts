@@ -1,0 +1,136 @@
+import { type Clock, withDeadline } from '../base/clock.ts';
+import { FatalError, messageOf, NotFoundError, TransientError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { type RetryPolicy, retry } from '../base/retry.ts';
+
+/** A schema as the registry keeps it, with the texts it refers to, in an order in which they can be parsed. */
+export interface RegisteredSchema {
+  /** `AVRO`, `JSON` or `PROTOBUF`. */
+  type: string;
+  text: string;
+  references: readonly string[];
+}
+
+/** Where writer schemas come from, by id. */
+export interface SchemaSource {
+  /** @throws {NotFoundError} for an unknown id. @throws {TransientError} when the registry stays away. */
+  get(id: number): Promise<RegisteredSchema>;
+}
+
+export interface RegistryOptions {
+  url: string;
+  auth?: { username: string; password: string } | { token: string };
+}
+
+export interface RegistryPorts {
+  clock: Clock;
+  random: Random;
+  log: Log;
+  fetch: typeof fetch;
+}
+
+const requestTimeoutMs = 10_000;
+/** A registry that is down delays for this long, then stops the pipeline with offsets unmoved. */
+const policy: RetryPolicy = { attemptsMax: 1000, totalMs: 15 * 60_000, waitMinMs: 200, waitMaxMs: 10_000 };
+/** References may refer on; a registry that leads in circles must not keep us for ever. */
+const referencesMax = 1000;
+
+/**
+ * A read-only client of a Confluent-compatible schema registry. Schemas never change under their id, so they are kept
+ * for ever; concurrent requests for one id share a call.
+ */
+export function registryClient(options: RegistryOptions, ports: RegistryPorts): SchemaSource {
+  const base = options.url.replace(/\/+$/, '');
+  const cache = new Map<number, Promise<RegisteredSchema>>();
+  const request = (path: string): Promise<SchemaAnswer> => getJson(`${base}${path}`, headers(options), ports);
+
+  async function load(id: number): Promise<RegisteredSchema> {
+    const answer = await request(`/schemas/ids/${id}`);
+    const references: string[] = [];
+    await follow(answer, references, new Set());
+    return { type: answer.schemaType ?? 'AVRO', text: answer.schema, references };
+  }
+
+  /** Depth first, so that each schema comes after those it refers to. */
+  async function follow(answer: SchemaAnswer, references: string[], seen: Set<string>): Promise<void> {
+    for (const { subject, version } of answer.references ?? []) {
+      const key = `${subject}/${version}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      if (seen.size > referencesMax)
+        throw new FatalError(`loading schema references: more than ${referencesMax}`);
+      const referred = await request(`/subjects/${encodeURIComponent(subject)}/versions/${version}`);
+      await follow(referred, references, seen);
+      references.push(referred.schema);
+    }
+  }
+
+  return {
+    get(id) {
+      let pending = cache.get(id);
+      if (!pending) {
+        pending = load(id);
+        cache.set(id, pending);
+        pending.catch(() => cache.delete(id)); // a failure is not a fact about the id
+      }
+      return pending;
+    },
+  };
+}
+
+interface SchemaAnswer {
+  schema: string;
+  schemaType?: string;
+  references?: { name: string; subject: string; version: number }[];
+}
+
+function headers(options: RegistryOptions): Record<string, string> {
+  const accept = 'application/vnd.schemaregistry.v1+json, application/json';
+  if (!options.auth) return { accept };
+  if ('token' in options.auth) return { accept, authorization: `Bearer ${options.auth.token}` };
+  const basic = Buffer.from(`${options.auth.username}:${options.auth.password}`).toString('base64');
+  return { accept, authorization: `Basic ${basic}` };
+}
+
+async function getJson(
+  url: string,
+  requestHeaders: Record<string, string>,
+  ports: RegistryPorts,
+): Promise<SchemaAnswer> {
+  const doing = `asking the schema registry for ${url}`;
+  return retry(
+    ports,
+    policy,
+    () =>
+      withDeadline(ports.clock, requestTimeoutMs, doing, async (signal) => {
+        const response = await connect(doing, () => ports.fetch(url, { headers: requestHeaders, signal }));
+        if (response.ok) return (await response.json()) as SchemaAnswer;
+        throw failure(doing, response.status, await response.text().catch(() => ''));
+      }),
+    {
+      onRetry: (error, attempt, waitMs) =>
+        ports.log.warn('the schema registry does not answer; records wait', {
+          attempt,
+          waitMs,
+          error: messageOf(error),
+        }),
+    },
+  );
+}
+
+async function connect(doing: string, request: () => Promise<Response>): Promise<Response> {
+  try {
+    return await request();
+  } catch (error) {
+    throw new TransientError(`${doing}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function failure(doing: string, status: number, body: string): Error {
+  const message = `${doing}: HTTP ${status}${body === '' ? '' : ` ${body.slice(0, 200)}`}`;
+  if (status === 404) return new NotFoundError(message);
+  if (status === 401 || status === 403) return new FatalError(`${message}: check decode.*.registry.auth`);
+  if (status === 408 || status === 429 || status >= 500) return new TransientError(message);
+  return new FatalError(message);
+}

@@ -1,0 +1,100 @@
+import { protocolErrorsCodesById } from '@platformatic/kafka';
+import { FatalError, FrazilError, messageOf, TransientError } from '../base/errors.ts';
+
+/** A Kafka error code that means: wait, look up leaders or coordinators anew, and ask again. */
+const transientIds = new Set([
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_OR_FOLLOWER',
+  'REQUEST_TIMED_OUT',
+  'BROKER_NOT_AVAILABLE',
+  'REPLICA_NOT_AVAILABLE',
+  'NETWORK_EXCEPTION',
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'UNKNOWN_TOPIC_ID',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'OFFSET_NOT_AVAILABLE',
+  'KAFKA_STORAGE_ERROR',
+  'REBALANCE_IN_PROGRESS',
+  'UNSTABLE_OFFSET_COMMIT',
+  'THROTTLING_QUOTA_EXCEEDED',
+  'STALE_MEMBER_EPOCH',
+  'FENCED_MEMBER_EPOCH',
+  'UNKNOWN_MEMBER_ID',
+  'ILLEGAL_GENERATION',
+  'UNKNOWN_SERVER_ERROR',
+  'CORRUPT_MESSAGE',
+]);
+
+/** What to do about errors that will not pass by themselves. */
+const advice: Record<string, string> = {
+  TOPIC_AUTHORIZATION_FAILED: 'grant this principal READ and DESCRIBE on the topic',
+  GROUP_AUTHORIZATION_FAILED: 'grant this principal READ on the group',
+  CLUSTER_AUTHORIZATION_FAILED: 'grant this principal the right on the cluster',
+  SASL_AUTHENTICATION_FAILED: 'check user name and password',
+  UNSUPPORTED_VERSION: 'the broker must be Apache Kafka 4.0 or newer with group protocol "consumer" enabled',
+  GROUP_MAX_SIZE_REACHED: 'raise group.consumer.max.size or run fewer workers',
+};
+
+/** An answer of a broker that says no, by the name of its code (`protocol/errors`), or a broken connection. */
+export class KafkaError extends TransientError {
+  override readonly code: string = 'KAFKA';
+  override readonly retryable: boolean;
+  /** Name of the Kafka error code; `NETWORK` when there was no answer. */
+  readonly id: string;
+
+  constructor(doing: string, id: string, message: string, cause: unknown) {
+    super(`${doing}: ${message}${advice[id] ? `: ${advice[id]}` : ''}`, { cause });
+    this.id = id;
+    this.retryable = id === 'NETWORK' || transientIds.has(id);
+  }
+}
+
+interface LibraryError {
+  apiId?: string;
+  serverErrorMessage?: string | null;
+  code?: string;
+  errors?: unknown[];
+}
+
+/** Any error of the wire library as ours. */
+export function asKafkaError(doing: string, error: unknown): Error {
+  if (error instanceof FatalError) return new FatalError(`${doing}: ${error.message}`, { cause: error });
+  if (error instanceof FrazilError) return error;
+  const protocol = protocolError(error);
+  if (protocol) {
+    const said = protocol.serverErrorMessage ? ` (${protocol.serverErrorMessage})` : '';
+    return new KafkaError(doing, protocol.apiId!, `${protocol.apiId}${said}`, error);
+  }
+  const code = (error as LibraryError).code ?? '';
+  if (code === 'PLT_KFK_AUTHENTICATION')
+    return new KafkaError(doing, 'SASL_AUTHENTICATION_FAILED', messageOf(error), error);
+  if (code === 'PLT_KFK_USER') return new FatalError(`${doing}: ${messageOf(error)}`, { cause: error });
+  if (code.startsWith('PLT_KFK_')) return new KafkaError(doing, 'NETWORK', messageOf(error), error);
+  return new FatalError(`${doing}: ${messageOf(error)}`, { cause: error });
+}
+
+/** The first protocol error in what the library threw, at any depth. */
+function protocolError(error: unknown): LibraryError | undefined {
+  const candidate = error as LibraryError;
+  if (candidate?.apiId !== undefined) return candidate;
+  for (const inner of candidate?.errors ?? []) {
+    const found = protocolError(inner);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+/** The name of a Kafka error code in a response, `UNKNOWN_SERVER_ERROR` for codes of the future. */
+export function kafkaErrorId(code: number): string {
+  return (protocolErrorsCodesById as Record<number, string>)[code] ?? 'UNKNOWN_SERVER_ERROR';
+}
+
+/** A per-partition error code as an error. */
+export function partitionError(doing: string, code: number): KafkaError {
+  const id = kafkaErrorId(code);
+  return new KafkaError(doing, id, id, undefined);
+}

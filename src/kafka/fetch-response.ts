@@ -1,0 +1,136 @@
+import type { Reader } from '@platformatic/kafka';
+import { assert } from '../base/assert.ts';
+import type { AbortedTransaction } from './record-set.ts';
+
+/** A Fetch response with its record sets left as they are. */
+export interface FetchResponse {
+  throttleMs: number;
+  errorCode: number;
+  partitions: FetchedPartition[];
+}
+
+export interface FetchedPartition {
+  topicId: string;
+  partition: number;
+  errorCode: number;
+  highWatermark: number;
+  lastStableOffset: number;
+  logStartOffset: number;
+  aborted: AbortedTransaction[] | null;
+  /** Record batches, the last of them possibly cut off; a view into the response. */
+  records: Buffer;
+}
+
+/**
+ * Parses a Fetch response of version 13 to 17 (`clients/src/main/resources/common/message/FetchResponse.json`). The
+ * library's own parser makes an object of every record.
+ */
+export function parseFetchResponse(
+  _id: number,
+  _key: number,
+  _version: number,
+  reader: Reader,
+): FetchResponse {
+  const bytes = reader.buffer.buffer; // joins the chunks that came from the socket, once
+  const cursor = new ResponseCursor(bytes, reader.position);
+  const response: FetchResponse = { throttleMs: cursor.int32(), errorCode: cursor.int16(), partitions: [] };
+  cursor.int32(); // session id
+  for (let topics = cursor.arrayLength(); topics > 0; topics--) {
+    const topicId = cursor.uuid();
+    for (let partitions = cursor.arrayLength(); partitions > 0; partitions--)
+      response.partitions.push(readPartition(cursor, topicId));
+    cursor.skipTags();
+  }
+  return response;
+}
+
+function readPartition(cursor: ResponseCursor, topicId: string): FetchedPartition {
+  const partition = cursor.int32();
+  const errorCode = cursor.int16();
+  const highWatermark = cursor.int64();
+  const lastStableOffset = cursor.int64();
+  const logStartOffset = cursor.int64();
+  const abortedCount = cursor.arrayLength();
+  let aborted: AbortedTransaction[] | null = null;
+  for (let i = 0; i < abortedCount; i++) {
+    aborted ??= [];
+    aborted.push({ producerId: cursor.bigint64(), firstOffset: cursor.int64() });
+    cursor.skipTags();
+  }
+  cursor.int32(); // preferred read replica
+  const records = cursor.bytes();
+  cursor.skipTags();
+  return { topicId, partition, errorCode, highWatermark, lastStableOffset, logStartOffset, aborted, records };
+}
+
+class ResponseCursor {
+  readonly #bytes: Buffer;
+  #position: number;
+
+  constructor(bytes: Buffer, position: number) {
+    this.#bytes = bytes;
+    this.#position = position;
+  }
+
+  int16(): number {
+    const value = this.#bytes.readInt16BE(this.#position);
+    this.#position += 2;
+    return value;
+  }
+
+  int32(): number {
+    const value = this.#bytes.readInt32BE(this.#position);
+    this.#position += 4;
+    return value;
+  }
+
+  bigint64(): bigint {
+    const value = this.#bytes.readBigInt64BE(this.#position);
+    this.#position += 8;
+    return value;
+  }
+
+  /** An offset: beyond 2^53 no cluster has ever come. */
+  int64(): number {
+    const value = Number(this.bigint64());
+    assert(Number.isSafeInteger(value), 'offsets fit 53 bits');
+    return value;
+  }
+
+  uuid(): string {
+    const hex = this.#bytes.toString('hex', this.#position, this.#position + 16);
+    this.#position += 16;
+    return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+  }
+
+  unsignedVarint(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.#bytes[this.#position++]!;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value >>> 0;
+    }
+    throw new Error('a length in the fetch response is damaged');
+  }
+
+  /** Compact arrays store length + 1; 0 is a null array. */
+  arrayLength(): number {
+    return Math.max(0, this.unsignedVarint() - 1);
+  }
+
+  bytes(): Buffer {
+    const length = this.arrayLength();
+    const end = this.#position + length;
+    if (end > this.#bytes.length) throw new Error('the fetch response is cut off');
+    const taken = this.#bytes.subarray(this.#position, end);
+    this.#position = end;
+    return taken;
+  }
+
+  skipTags(): void {
+    for (let tags = this.unsignedVarint(); tags > 0; tags--) {
+      this.unsignedVarint();
+      this.#position += this.unsignedVarint();
+    }
+  }
+}

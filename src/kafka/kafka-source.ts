@@ -1,0 +1,288 @@
+import type { Broker } from '@platformatic/kafka';
+import type { Clock } from '../base/clock.ts';
+import { FatalError, messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { type Random, uuid } from '../base/random.ts';
+import { type RetryPolicy, retry } from '../base/retry.ts';
+import { KafkaError } from './errors.ts';
+import { Fetcher } from './fetcher.ts';
+import { type GroupMembership, joinGroup } from './group.ts';
+import type {
+  AssignedPartition,
+  ClusterTopics,
+  CommittedOffset,
+  LogRange,
+  Source,
+  SourceEvent,
+} from './source.ts';
+import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
+import type { ClusterMetadata, Wire } from './wire.ts';
+
+export interface KafkaSourceOptions {
+  group: string;
+  topics: readonly string[];
+  /** A fixed assignment instead of membership: partitions per topic. */
+  partitions?: Readonly<Record<string, readonly number[]>> | undefined;
+}
+
+export interface KafkaSourcePorts {
+  wire: Wire;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+/** How long a worker may take to land what it holds when partitions move (KIP-848 `rebalance timeout`). */
+const rebalanceTimeoutMs = 60_000;
+/** For questions that are asked once: offsets, metadata, coordinators. */
+const askPolicy: RetryPolicy = { attemptsMax: 60, totalMs: 60_000, waitMinMs: 100, waitMaxMs: 2_000 };
+
+const earliest = -2;
+const latest = -1;
+
+/** The real Kafka behind the Source port. */
+export class KafkaSource implements Source {
+  readonly #options: KafkaSourceOptions;
+  readonly #ports: KafkaSourcePorts;
+  readonly #fetcher: Fetcher;
+  #metadata: ClusterMetadata | undefined;
+  #refresh: Promise<ClusterMetadata> | undefined;
+  #coordinator: Broker | undefined;
+  #membership: GroupMembership | undefined;
+
+  constructor(options: KafkaSourceOptions, ports: KafkaSourcePorts) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#fetcher = new Fetcher({
+      ...ports,
+      metadata: () => this.#metadata!,
+      refresh: () => this.#refreshMetadata(),
+      logRange: (topicPartition) => this.#logRange(topicPartition),
+    });
+  }
+
+  async start(emit: (event: SourceEvent) => void): Promise<ClusterTopics> {
+    this.#fetcher.start(emit);
+    const metadata = await retry(this.#ports, askPolicy, () => this.#refreshMetadata(), {
+      onRetry: (error) =>
+        this.#ports.log.warn('the cluster does not answer; trying again', { error: messageOf(error) }),
+    });
+    const { partitions } = this.#options;
+    if (!partitions) {
+      this.#join(emit);
+      return { clusterId: metadata.clusterId, topicPartitions: allPartitions(metadata) };
+    }
+    const topicPartitions = this.#fixedAssignment(partitions);
+    emit({ type: 'assigned', topicPartitions });
+    return { clusterId: metadata.clusterId, topicPartitions };
+  }
+
+  #fixedAssignment(partitions: Readonly<Record<string, readonly number[]>>): AssignedPartition[] {
+    return Object.entries(partitions).flatMap(([topic, numbers]) => {
+      const metadata = this.#metadata!.topics.get(topic)!;
+      return numbers.map((partition) => {
+        if (metadata.leaders[partition] === undefined)
+          throw new FatalError(
+            `assigning ${topic}-${partition}: the topic has ${metadata.leaders.length} partitions`,
+          );
+        return { topic, partition, topicId: metadata.topicId };
+      });
+    });
+  }
+
+  #join(emit: (event: SourceEvent) => void): void {
+    const { clock, log, random, wire } = this.#ports;
+    this.#membership = joinGroup(
+      { topics: this.#options.topics, memberId: uuid(random), rebalanceTimeoutMs },
+      {
+        clock,
+        log,
+        heartbeat: (beat) =>
+          this.#atCoordinator((coordinator) => wire.groupHeartbeat(coordinator, this.#options.group, beat)),
+        topicName: (topicId) => this.#topicName(topicId),
+        onAssigned: (topicPartitions) => emit({ type: 'assigned', topicPartitions }),
+        onRevoked: (topicPartitions, withinMs) => {
+          this.#fetcher.stop(topicPartitions);
+          emit({ type: 'revoked', topicPartitions, withinMs });
+        },
+        onLost: (topicPartitions) => {
+          this.#fetcher.stop(topicPartitions);
+          emit({ type: 'lost', topicPartitions });
+        },
+        onFailed: (error) => emit({ type: 'failed', error }),
+      },
+    );
+  }
+
+  seek(topicPartition: TopicPartition, offset: number): number {
+    return this.#fetcher.seek(topicPartition, offset);
+  }
+
+  allow(bytes: number): void {
+    this.#fetcher.allow(bytes);
+  }
+
+  get reservedBytes(): number {
+    return this.#fetcher.reservedBytes;
+  }
+
+  released(topicPartitions: readonly TopicPartition[]): void {
+    this.#membership?.released(topicPartitions);
+  }
+
+  logRanges(): ReadonlyMap<TopicPartitionKey, LogRange> {
+    return this.#fetcher.logRanges;
+  }
+
+  async committedOffsets(
+    topicPartitions: readonly TopicPartition[],
+  ): Promise<Map<TopicPartitionKey, CommittedOffset>> {
+    const found = await retry(this.#ports, askPolicy, () =>
+      this.#atCoordinator((coordinator) =>
+        this.#ports.wire.offsetFetch(coordinator, this.#options.group, groupByTopic(topicPartitions)),
+      ),
+    );
+    return new Map(
+      found.map(({ topic, partition, offset, metadata }) => [
+        keyOf({ topic, partition }),
+        { offset, metadata },
+      ]),
+    );
+  }
+
+  async commitOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>, metadata: string): Promise<void> {
+    const topics = new Map<string, { partition: number; offset: number }[]>();
+    for (const [key, offset] of offsets) {
+      const dash = key.lastIndexOf('-');
+      const topic = key.slice(0, dash);
+      topics.set(topic, [...(topics.get(topic) ?? []), { partition: Number(key.slice(dash + 1)), offset }]);
+    }
+    // Outside of a membership the offsets of an empty group may be moved by anyone.
+    const member = this.#membership
+      ? { id: this.#membership.memberId, epoch: this.#membership.memberEpoch }
+      : { id: '', epoch: -1 };
+    await this.#atCoordinator((coordinator) =>
+      this.#ports.wire.offsetCommit(
+        coordinator,
+        this.#options.group,
+        member,
+        [...topics].map(([topic, partitions]) => ({ topic, partitions })),
+        metadata,
+      ),
+    );
+  }
+
+  async listOffsets(
+    topicPartitions: readonly TopicPartition[],
+    at: 'earliest' | 'latest' | number,
+  ): Promise<Map<TopicPartitionKey, number>> {
+    const timestamp = at === 'earliest' ? earliest : at === 'latest' ? latest : at;
+    const found = await retry(this.#ports, askPolicy, () => this.#listOffsets(topicPartitions, timestamp), {
+      onRetry: () => void this.#refreshMetadata().catch(() => {}),
+    });
+    // No record at or after the time: from the end on.
+    const missing = topicPartitions.filter((topicPartition) => found.get(keyOf(topicPartition)) === -1);
+    if (missing.length > 0)
+      for (const [key, offset] of await this.listOffsets(missing, 'latest')) found.set(key, offset);
+    return found;
+  }
+
+  async #listOffsets(
+    topicPartitions: readonly TopicPartition[],
+    timestamp: number,
+  ): Promise<Map<TopicPartitionKey, number>> {
+    const byLeader = new Map<number, TopicPartition[]>();
+    for (const topicPartition of topicPartitions) {
+      const leader =
+        this.#metadata!.topics.get(topicPartition.topic)?.leaders[topicPartition.partition] ?? -1;
+      byLeader.set(leader, [...(byLeader.get(leader) ?? []), topicPartition]);
+    }
+    const found = new Map<TopicPartitionKey, number>();
+    for (const [leader, led] of byLeader) {
+      const broker = this.#metadata!.brokers.get(leader);
+      if (!broker)
+        throw new KafkaError(
+          `asking for offsets of ${keyOf(led[0]!)}`,
+          'LEADER_NOT_AVAILABLE',
+          'it has no leader',
+          undefined,
+        );
+      for (const { topic, partition, offset } of await this.#ports.wire.listOffsets(
+        broker,
+        groupByTopic(led),
+        timestamp,
+      ))
+        found.set(keyOf({ topic, partition }), offset);
+    }
+    return found;
+  }
+
+  async #logRange(topicPartition: TopicPartition): Promise<LogRange> {
+    const key = keyOf(topicPartition);
+    const start = await this.listOffsets([topicPartition], 'earliest');
+    const end = await this.listOffsets([topicPartition], 'latest');
+    return { start: start.get(key)!, end: end.get(key)! };
+  }
+
+  async close(): Promise<void> {
+    await this.#fetcher.close();
+    await this.#membership?.leave();
+    await this.#ports.wire.close();
+  }
+
+  /** Asks the group's coordinator, looked up anew after it moved or went away. */
+  async #atCoordinator<T>(ask: (coordinator: Broker) => Promise<T>): Promise<T> {
+    try {
+      this.#coordinator ??= await this.#ports.wire.coordinator(this.#options.group);
+      return await ask(this.#coordinator);
+    } catch (error) {
+      const id = error instanceof KafkaError ? error.id : 'NETWORK';
+      if (id === 'NETWORK' || id.includes('COORDINATOR')) this.#coordinator = undefined;
+      throw error;
+    }
+  }
+
+  /** New metadata; concurrent calls share one request. */
+  #refreshMetadata(): Promise<ClusterMetadata> {
+    this.#refresh ??= this.#ports.wire
+      .metadata(this.#options.topics)
+      .then((metadata) => {
+        this.#metadata = metadata;
+        return metadata;
+      })
+      .finally(() => {
+        this.#refresh = undefined;
+      });
+    return this.#refresh;
+  }
+
+  async #topicName(topicId: string): Promise<string> {
+    const find = (): string | undefined =>
+      [...this.#metadata!.topics.values()].find((topic) => topic.topicId === topicId)?.topic;
+    const known = find();
+    if (known !== undefined) return known;
+    await this.#refreshMetadata();
+    const found = find();
+    if (found === undefined)
+      throw new KafkaError(
+        `looking up topic ${topicId}`,
+        'UNKNOWN_TOPIC_ID',
+        'the metadata does not know it yet',
+        undefined,
+      );
+    return found;
+  }
+}
+
+function groupByTopic(topicPartitions: readonly TopicPartition[]): { topic: string; partitions: number[] }[] {
+  const topics = new Map<string, number[]>();
+  for (const { topic, partition } of topicPartitions)
+    topics.set(topic, [...(topics.get(topic) ?? []), partition]);
+  return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
+}
+
+function allPartitions(metadata: ClusterMetadata): AssignedPartition[] {
+  return [...metadata.topics.values()].flatMap(({ topic, topicId, leaders }) =>
+    leaders.map((_, partition) => ({ topic, partition, topicId })),
+  );
+}

@@ -1,0 +1,99 @@
+import type { AbortedTransaction } from './record-set.ts';
+import type { TopicPartition, TopicPartitionKey } from './topic-partition.ts';
+
+/** What a fetch answered with for one topic-partition, still encoded. */
+export interface RecordSet extends TopicPartition {
+  /** What {@link Source.seek} returned for the position this continues from. */
+  readonly generation: number;
+  /** Offset that was asked for, and the one to ask for next. */
+  readonly from: number;
+  readonly next: number;
+  readonly records: Uint8Array<ArrayBuffer>;
+  /** The index of aborted transactions in read_committed; null when there are none. */
+  readonly aborted: readonly AbortedTransaction[] | null;
+}
+
+export interface AssignedPartition extends TopicPartition {
+  /** Tells a topic from a later one of the same name (KIP-516). */
+  readonly topicId: string;
+}
+
+export interface ClusterTopics {
+  readonly clusterId: string;
+  /** All partitions of all topics (or of the static assignment), whoever is to read them. */
+  readonly topicPartitions: readonly AssignedPartition[];
+}
+
+/** Where a topic-partition's log begins and ends. */
+export interface LogRange {
+  /** First offset that is still retained. */
+  start: number;
+  /** One past the last record that read_committed may see: the last stable offset. */
+  end: number;
+}
+
+/** What happens on the Kafka side. Events only tell; nothing waits for them to be handled, except a revocation. */
+export type SourceEvent =
+  | { type: 'assigned'; topicPartitions: readonly AssignedPartition[] }
+  /** Fetching has stopped. The owner finishes, then calls {@link Source.released}, within `withinMs`. */
+  | { type: 'revoked'; topicPartitions: readonly TopicPartition[]; withinMs: number }
+  /** They belong to others already: nothing may be finished. */
+  | { type: 'lost'; topicPartitions: readonly TopicPartition[] }
+  | { type: 'records'; set: RecordSet }
+  /** The position lies outside of the log. Fetching has stopped: what to do is not the source's choice. */
+  | {
+      type: 'outOfRange';
+      topicPartition: TopicPartition;
+      generation: number;
+      position: number;
+      log: LogRange;
+    }
+  | { type: 'failed'; error: Error };
+
+export interface CommittedOffset {
+  offset: number;
+  metadata: string;
+}
+
+/** Kafka as a port. Positions come from the caller only: there is no default reset. */
+export interface Source {
+  /** Connects, then joins the group or takes the static assignment. @returns what the cluster has of the topics. */
+  start(emit: (event: SourceEvent) => void): Promise<ClusterTopics>;
+
+  /**
+   * Fetches this topic-partition from `offset` on. Sets that continue from here carry the returned generation and join
+   * without a gap; what was on its way for an earlier position carries an earlier one.
+   */
+  seek(topicPartition: TopicPartition, offset: number): number;
+
+  /** How many bytes may be under way to us from now on; 0 stops fetching. */
+  allow(bytes: number): void;
+  /** Bytes that requests in flight may still bring. */
+  readonly reservedBytes: number;
+
+  /** Ends a revocation: the group may give these topic-partitions to others. */
+  released(topicPartitions: readonly TopicPartition[]): void;
+
+  /** The group's offsets; topic-partitions without one are absent. @throws {TransientError} @throws {FatalError} */
+  committedOffsets(
+    topicPartitions: readonly TopicPartition[],
+  ): Promise<Map<TopicPartitionKey, CommittedOffset>>;
+
+  /** Moves the group's offsets. They are a mirror of the tables: a failure is told and otherwise harmless. */
+  commitOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>, metadata: string): Promise<void>;
+
+  /**
+   * An offset of each log: its start, its end (last stable offset), or the first record at or after a time (ms since the
+   * epoch; the end when there is none).
+   */
+  listOffsets(
+    topicPartitions: readonly TopicPartition[],
+    at: 'earliest' | 'latest' | number,
+  ): Promise<Map<TopicPartitionKey, number>>;
+
+  /** Log ranges as the last fetches told them, without a request. */
+  logRanges(): ReadonlyMap<TopicPartitionKey, LogRange>;
+
+  /** Leaves the group and closes all connections. */
+  close(): Promise<void>;
+}

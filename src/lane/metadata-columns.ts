@@ -1,0 +1,45 @@
+import type { BytesColumn, Column, Columns, Int32Column, Int64Column } from '../arrow/columns.ts';
+import type { Field } from '../iceberg/types.ts';
+import type { RecordColumns } from '../kafka/record-columns.ts';
+import type { TopicPartition } from '../kafka/topic-partition.ts';
+
+/**
+ * Where a row came from. With these columns duplicates and gaps are a matter of one SQL query, by any engine.
+ * The timestamp may be missing: records of ancient producers have none.
+ */
+export const metadataFields: readonly Field[] = [
+  { id: 0, name: '_kafka_topic', required: true, type: { kind: 'string' } },
+  { id: 0, name: '_kafka_partition', required: true, type: { kind: 'int' } },
+  { id: 0, name: '_kafka_offset', required: true, type: { kind: 'long' } },
+  { id: 0, name: '_kafka_timestamp', required: false, type: { kind: 'timestamptz' } },
+];
+
+/** Appends the metadata of record `i`. */
+export type MetadataWriter = (from: TopicPartition, topic: Buffer, records: RecordColumns, i: number) => void;
+
+/** Writers for those metadata columns that the table has, under their name and with their type. */
+export function metadataWriters(columns: Columns): MetadataWriter[] {
+  const column = <C extends Column>(name: string): C | undefined => {
+    const expected = metadataFields.find((field) => field.name === name)!;
+    const index = columns.schema.fields.findIndex(
+      (field) => field.name === name && field.type.kind === expected.type.kind,
+    );
+    return columns.columns[index] as C | undefined;
+  };
+  const writers: MetadataWriter[] = [];
+  const topic = column<BytesColumn>('_kafka_topic');
+  if (topic) writers.push((_from, name) => topic.append(name, 0, name.length));
+  const partition = column<Int32Column>('_kafka_partition');
+  if (partition) writers.push((from) => partition.append(from.partition));
+  const offset = column<Int64Column>('_kafka_offset');
+  if (offset) writers.push((_from, _topic, records, i) => offset.appendNumber(records.offsets[i]!));
+  const timestamp = column<Int64Column>('_kafka_timestamp');
+  if (timestamp) {
+    writers.push((_from, _topic, records, i) => {
+      const ms = records.timestamps[i]!;
+      if (ms < 0) timestamp.appendNull();
+      else timestamp.appendNumber(ms * 1000);
+    });
+  }
+  return writers;
+}

@@ -1,0 +1,70 @@
+import { assert } from '../base/assert.ts';
+import { parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { emptyLedger, type Ledger } from './ledger.ts';
+
+/**
+ * Every record of the topic-partition with `start <= offset < next` that belongs to the table is in the staged files.
+ * `start` is where the claim took up, not the first record's offset: compaction, aborted transactions and control
+ * records leave holes that are no gaps.
+ */
+export interface Claim {
+  readonly key: TopicPartitionKey;
+  readonly start: number;
+  readonly next: number;
+  /** True when the table did not know this topic-partition when the claim took up. */
+  readonly initial: boolean;
+}
+
+/** Which cluster and topics the claims are about. */
+export interface Origin {
+  readonly clusterId: string;
+  readonly topicIds: ReadonlyMap<string, string>;
+}
+
+export type Verdict =
+  /** All claims join: this is the ledger after them. */
+  | { type: 'accepted'; ledger: Ledger }
+  /** Somebody else (or a newer self) has landed offsets of these. */
+  | { type: 'fenced'; keys: TopicPartitionKey[] }
+  /** The table is behind these: it has lost what had been landed. */
+  | { type: 'behind'; keys: TopicPartitionKey[] };
+
+/**
+ * I1: an offset reaches a table only through a claim whose start equals the ledger at the metadata the commit is made
+ * against. A pure function of fresh metadata, asked on every attempt; the catalog's compare-and-swap ties the answer to
+ * that very metadata.
+ */
+export function checkClaims(ledger: Ledger | undefined, claims: readonly Claim[], origin: Origin): Verdict {
+  const base = ledger ?? emptyLedger;
+  const fenced: TopicPartitionKey[] = [];
+  const behind: TopicPartitionKey[] = [];
+  const next = new Map(base.next);
+  const topicIds = new Map(base.topicIds);
+  for (const topic of new Set(claims.map((claim) => parseKey(claim.key).topic))) {
+    if (!sameTopic(base, origin, topic)) forget(next, topic);
+    topicIds.set(topic, origin.topicIds.get(topic) ?? '');
+  }
+  for (const claim of claims) {
+    const { key, start } = claim;
+    assert(start <= claim.next, `I2: a claim never goes back (${key} ${start} to ${claim.next})`);
+    const known = next.get(claim.key);
+    if (known === undefined ? claim.initial : known === claim.start) next.set(claim.key, claim.next);
+    // One that took up without the table's word has nothing to miss: it begins again where the table is.
+    else if (known !== undefined && (known > claim.start || claim.initial)) fenced.push(claim.key);
+    else behind.push(claim.key);
+  }
+  if (behind.length > 0) return { type: 'behind', keys: behind };
+  if (fenced.length > 0) return { type: 'fenced', keys: fenced };
+  return { type: 'accepted', ledger: { clusterId: origin.clusterId, topicIds, next } };
+}
+
+/** Whether a ledger's offsets of a topic are about the topic that is being read now. */
+export function sameTopic(ledger: Ledger, origin: Origin, topic: string): boolean {
+  const id = ledger.topicIds.get(topic);
+  return id === undefined || (ledger.clusterId === origin.clusterId && id === origin.topicIds.get(topic));
+}
+
+/** Offsets of a topic that is gone say nothing about the one that now has its name. */
+function forget(next: Map<TopicPartitionKey, number>, topic: string): void {
+  for (const key of next.keys()) if (parseKey(key).topic === topic) next.delete(key);
+}

@@ -1,0 +1,137 @@
+import { FatalError, RecordError } from '../base/errors.ts';
+import type { Field } from '../iceberg/types.ts';
+import type { LogRange, RecordSet } from '../kafka/source.ts';
+import { keyOf, type TopicPartition, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import type { RecordFailure } from '../lane/lane.ts';
+import type { Assignment } from './assignment.ts';
+import type { SinkContext, SinkEvent } from './context.ts';
+import { createTable } from './positions.ts';
+import type { TableWriter } from './table-writer.ts';
+
+/** Record sets on their way from the source into the lanes. */
+export class Intake {
+  readonly #context: SinkContext;
+  readonly #assignment: Assignment;
+
+  constructor(context: SinkContext, assignment: Assignment) {
+    this.#context = context;
+    this.#assignment = assignment;
+  }
+
+  onRecords(set: RecordSet): void {
+    const { budget, ports, partitions, state } = this.#context;
+    const key = keyOf(set);
+    const partition = partitions.get(key);
+    const { length } = set.records;
+    if (state !== 'running' || partition?.generation !== set.generation) return budget.dropped(length);
+    const takers = this.#context.takersOf(set.topic).filter((writer) => !writer.broken);
+    const absent = takers.filter((writer) => writer.phase === 'absent');
+    if (absent.length > 0) {
+      // Read again when the table is there.
+      budget.dropped(length);
+      for (const writer of absent) this.#describe(writer, key, set);
+      return;
+    }
+    const generations = new Map<TableWriter, number>();
+    for (const writer of takers) {
+      if (writer.phase !== 'ready' || !writer.entries.has(key)) continue; // it is being opened, and will ask again
+      writer.handed(key, set.next);
+      generations.set(writer, writer.generation);
+    }
+    if (generations.size === 0) return budget.dropped(length);
+    const receivedAtMs = ports.clock.nowMs();
+    const { lane } = partition;
+    budget.handed(length);
+    this.#context.task(undefined, ports.lanes[lane]!.append(set), (appended) => {
+      budget.appended(lane, length, appended);
+      return { type: 'appended', set, generations, lane, receivedAtMs, appended };
+    });
+  }
+
+  onAppended({ set, generations, receivedAtMs, appended }: Extract<SinkEvent, { type: 'appended' }>): void {
+    for (const [writer, generation] of generations) {
+      const result = appended.tables[writer.name];
+      if (!result || writer.generation !== generation) continue;
+      writer.appended(keyOf(set), result, receivedAtMs);
+      this.#context.totals.read(result);
+      if (result.failure) this.#onRecordFailure(writer, result.failure);
+    }
+  }
+
+  #onRecordFailure(writer: TableWriter, failure: RecordFailure): void {
+    const { topic, partition, offset, field, reason } = failure;
+    const error = new RecordError(
+      `landing ${keyOf(failure)} in table ${writer.name}: the record at offset ${offset} cannot be decoded: ` +
+        `${field === '' ? '' : `field ${field}: `}${reason}; its offset has not moved ` +
+        '(decode.onError: skip leaves such records out, decode.onTombstone: skip those without a value)',
+      { context: { topic, partition, offset, field, reason, table: writer.name } },
+    );
+    this.#context.post({ type: 'unfit', error });
+  }
+
+  /** The first record that has a schema tells the columns of a table that is to be created. */
+  #describe(writer: TableWriter, key: TopicPartitionKey, set: RecordSet): void {
+    const entry = writer.entries.get(key);
+    if (!entry || set.from > entry.seen) return;
+    entry.seen = Math.max(entry.seen, set.next);
+    const { generation } = writer;
+    const { value, key: keyFormat, keyColumn } = writer.options;
+    const describing = this.#context.ports.lanes[entry.lane]!.describe(set, {
+      value,
+      key: keyFormat,
+      keyColumn,
+    });
+    this.#context.task(writer, describing, (fields) => ({ type: 'described', writer, generation, fields }));
+  }
+
+  onDescribed(writer: TableWriter, generation: number, fields: readonly Field[] | undefined): void {
+    if (!fields || writer.generation !== generation || writer.phase !== 'absent') return;
+    writer.phase = 'opening';
+    const { ports } = this.#context;
+    ports.log.info('creating table', { table: writer.name, columns: fields.map((field) => field.name) });
+    const creating = createTable(writer.options, fields, ports);
+    this.#context.task(writer, creating, () => ({ type: 'created', writer, generation }));
+  }
+
+  /** Its ledger is asked now: another worker may have been faster, and have landed something already. */
+  onCreated(writer: TableWriter, generation: number): void {
+    if (writer.generation === generation) this.#assignment.drop(writer, 'it was created');
+  }
+
+  onOutOfRange(topicPartition: TopicPartition, generation: number, position: number, log: LogRange): void {
+    const { partitions, writers, options, ports } = this.#context;
+    const key = keyOf(topicPartition);
+    const partition = partitions.get(key);
+    if (partition?.generation !== generation) return;
+    if (position > log.end) return this.#stop(pastTheEnd(key, position, log));
+    if (options.onGap === 'halt') return this.#stop(gap(key, position, log));
+    ports.log.error('records are lost to retention', { partition: key, from: position, to: log.start });
+    for (const writer of writers) {
+      const entry = writer.entries.get(key);
+      // A table that is further on has lost nothing.
+      if (!entry || entry.handed >= log.start) continue;
+      writer.skipLost(key, entry.handed, log.start);
+      if (writer.phase === 'ready')
+        this.#context.inLane(partition.lane, (lane) => lane.seek(writer.name, topicPartition, log.start));
+    }
+    this.#assignment.resume(key, partition);
+  }
+
+  #stop(error: Error): void {
+    this.#context.post({ type: 'unfit', error });
+  }
+}
+
+function pastTheEnd(key: TopicPartitionKey, position: number, log: LogRange): FatalError {
+  return new FatalError(
+    `fetching ${key}: position ${position} is past the end of the log (${log.end}): the topic was truncated or made anew, ` +
+      'or this is another cluster; compare the ledger (frazil inspect) with the topic',
+  );
+}
+
+function gap(key: TopicPartitionKey, position: number, log: LogRange): FatalError {
+  return new FatalError(
+    `fetching ${key}: offsets ${position} to ${log.start - 1} (${log.start - position} offsets) are no longer retained and ` +
+      `have not been landed; source.onGap: skip goes on from offset ${log.start} and records in the table what was lost`,
+  );
+}

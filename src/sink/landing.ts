@@ -1,0 +1,114 @@
+import type { RetryPolicy } from '../base/retry.ts';
+import type { DataFile } from '../iceberg/data-file.ts';
+import { mainBranch } from '../iceberg/metadata.ts';
+import type { Assignment } from './assignment.ts';
+import type { SinkContext, SinkEvent } from './context.ts';
+import { commitFlush } from './table-commit.ts';
+import type { TableWriter } from './table-writer.ts';
+
+/** The catalog may be away this long before the pipeline gives up; records wait in Kafka meanwhile. */
+const commitPolicy: RetryPolicy = {
+  attemptsMax: 10_000,
+  totalMs: 15 * 60_000,
+  waitMinMs: 100,
+  waitMaxMs: 10_000,
+};
+
+/** Flushes and commits: when they are due, and what becomes of them. */
+export class LandingStage {
+  readonly #context: SinkContext;
+  readonly #assignment: Assignment;
+
+  constructor(context: SinkContext, assignment: Assignment) {
+    this.#context = context;
+    this.#assignment = assignment;
+  }
+
+  /** Starts a flush if the table wants one and none is under way (I5). `final`: a run ends, its ledger should be whole. */
+  advance(writer: TableWriter, nowMs: number, final: boolean): void {
+    if (writer.broken || writer.phase !== 'ready' || writer.flush || !this.#isDue(writer, nowMs, final))
+      return;
+    const lanes = writer.beginFlush(this.#context.ports.random, nowMs);
+    for (const lane of lanes) {
+      const flushing = this.#context.ports.lanes[lane]!.flush(writer.name);
+      this.#context.task(undefined, flushing, ({ files, heldBytes }) => ({
+        type: 'laneFlushed',
+        writer,
+        lane,
+        files,
+        heldBytes,
+      }));
+    }
+  }
+
+  #isDue(writer: TableWriter, nowMs: number, final: boolean): boolean {
+    const { state, budget, options } = this.#context;
+    if (writer.rows > 0) {
+      if (state === 'draining' || this.#assignment.awaits(writer)) return true;
+      if (budget.isTight && this.#isLargest(writer)) return true;
+    }
+    if (state === 'draining') return final && writer.isQuiet && writer.hasProgress;
+    const dueAtMs = writer.dueAtMs(options.commit);
+    return dueAtMs !== undefined && nowMs >= dueAtMs;
+  }
+
+  #isLargest(writer: TableWriter): boolean {
+    return this.#context.writers.every((other) => other.flush || other.bytes <= writer.bytes);
+  }
+
+  onLaneFlushed(writer: TableWriter, lane: number, files: DataFile[], heldBytes: number): void {
+    const { ports, budget, options } = this.#context;
+    budget.laneHolds(lane, heldBytes);
+    if (writer.flush!.abandoned) {
+      // No attempt has named these files, so they are certainly nobody's (I4).
+      for (const file of files) void ports.store.delete(file.path).catch(() => {});
+      writer.laneAbandoned(lane);
+      return;
+    }
+    const flush = writer.laneFlushed(lane, files);
+    if (!flush) return;
+    const startedAtMs = ports.clock.nowMs();
+    const commitOptions = {
+      pipeline: options.pipeline,
+      worker: options.worker,
+      branch: mainBranch,
+      origin: this.#context.origin(),
+      onRollback: writer.options.onRollback,
+      engineVersion: options.engineVersion,
+      policy: commitPolicy,
+    };
+    this.#context.task(writer, commitFlush(flush, commitOptions, ports), (landing) => ({
+      type: 'landing',
+      writer,
+      flush,
+      landing,
+      startedAtMs,
+    }));
+  }
+
+  onLanding({ writer, flush, landing, startedAtMs }: Extract<SinkEvent, { type: 'landing' }>): void {
+    const { ports, totals } = this.#context;
+    const nowMs = ports.clock.nowMs();
+    if (landing.type === 'landed') {
+      writer.landed(flush);
+      totals.landed(flush, nowMs);
+      ports.log.info('committed', {
+        table: writer.name,
+        snapshot: String(landing.snapshotId),
+        rows: flush.files.reduce((sum, file) => sum + file.recordCount, 0),
+        files: flush.files.length,
+        attempts: landing.attempts,
+        ms: nowMs - startedAtMs,
+      });
+      return;
+    }
+    writer.flush = undefined;
+    totals.refused(landing);
+    const reason =
+      landing.type === 'fenced'
+        ? 'fenced: others have landed these offsets; starting over from the ledger'
+        : 'files are too old to be committed safely; their records are read again';
+    ports.log.warn(reason, { table: writer.name, partitions: flush.claims.map((claim) => claim.key) });
+    if (!writer.reopen) this.#assignment.drop(writer, landing.type);
+  }
+}

@@ -1,0 +1,214 @@
+import { FatalError } from '../base/errors.ts';
+import { type Json, parseJson, writeJson } from '../base/json.ts';
+import { branchHead, type Snapshot, type TableMetadata } from '../iceberg/metadata.ts';
+import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+
+/**
+ * The ledger of one pipeline in one table: which Kafka offsets have landed, written in the very snapshot that lands them
+ * and, in the same commit, into a table property. The pair tells expiry, rollback and replacement apart.
+ */
+export interface Ledger {
+  readonly clusterId: string;
+  /** Tells a topic from a later one of the same name. */
+  readonly topicIds: ReadonlyMap<string, string>;
+  /** The next offset to land, per topic-partition: everything below has landed. */
+  readonly next: ReadonlyMap<TopicPartitionKey, number>;
+}
+
+/** The names under which a pipeline writes into summaries and properties. */
+export function ledgerNames(pipeline: string): {
+  offsets: string;
+  flush: string;
+  worker: string;
+  watermark: string;
+  lost: string;
+  property: string;
+  resolution: string;
+} {
+  const name = (what: string): string => `frazil.${pipeline}.${what}`;
+  return {
+    offsets: name('offsets'),
+    flush: name('flush'),
+    worker: name('worker'),
+    watermark: name('watermark-ms'),
+    lost: name('lost'),
+    property: name('ledger'),
+    resolution: name('resolution'),
+  };
+}
+
+export const emptyLedger: Ledger = { clusterId: '', topicIds: new Map(), next: new Map() };
+
+/** `{"v":1,"c":"<cluster>","t":{"<topic>":{"i":"<topic id>","e":[next of partition 0, ...]}}}`, null where unknown. */
+export function writeLedger(ledger: Ledger): string {
+  return writeJson(ledgerToJson(ledger));
+}
+
+function ledgerToJson(ledger: Ledger): Json {
+  const topics: { [topic: string]: { i: string; e: (number | null)[] } } = {};
+  for (const [key, next] of ledger.next) {
+    const { topic, partition } = parseKey(key);
+    topics[topic] ??= { i: ledger.topicIds.get(topic) ?? '', e: [] };
+    topics[topic].e[partition] = next;
+  }
+  for (const topic of Object.values(topics)) for (let i = 0; i < topic.e.length; i++) topic.e[i] ??= null;
+  return { v: 1, c: ledger.clusterId, t: topics };
+}
+
+/** The inverse of {@link writeLedger}. @throws {FatalError} when it is not one, or of a later version. */
+export function parseLedger(text: string, where: string): Ledger {
+  return ledgerFromJson(parseJson(text), where);
+}
+
+function ledgerFromJson(json: Json, where: string): Ledger {
+  const { v, c, t } = json as {
+    v: number;
+    c: string;
+    t: Record<string, { i: string; e: (number | null)[] }>;
+  };
+  if (v !== 1)
+    throw new FatalError(
+      `reading the ledger in ${where}: version ${v} is not known; a newer frazil wrote it`,
+    );
+  const topicIds = new Map<string, string>();
+  const next = new Map<TopicPartitionKey, number>();
+  for (const [topic, { i, e }] of Object.entries(t)) {
+    topicIds.set(topic, i);
+    for (const [partition, offset] of e.entries())
+      if (offset !== null) next.set(keyOf({ topic, partition }), offset);
+  }
+  return { clusterId: c, topicIds, next };
+}
+
+/** The copy of the ledger in a table property, with the snapshot it was written with. */
+export interface LedgerProperty {
+  snapshotId: bigint;
+  sequenceNumber: number;
+  branch: string;
+  ledger: Ledger;
+}
+
+export function writeLedgerProperty(property: LedgerProperty): string {
+  return writeJson({
+    'snapshot-id': String(property.snapshotId),
+    'sequence-number': property.sequenceNumber,
+    branch: property.branch,
+    offsets: ledgerToJson(property.ledger),
+  });
+}
+
+function parseLedgerProperty(text: string, where: string): LedgerProperty {
+  const json = parseJson(text) as { [key: string]: Json };
+  return {
+    snapshotId: BigInt(json['snapshot-id'] as string),
+    sequenceNumber: json['sequence-number'] as number,
+    branch: json['branch'] as string,
+    ledger: ledgerFromJson(json['offsets'] as Json, where),
+  };
+}
+
+/** What the table says about this pipeline's progress (protocol "Resolving E"). */
+export type Resolution =
+  /** The table has never heard of this pipeline. */
+  | { type: 'new' }
+  | { type: 'known'; ledger: Ledger }
+  /**
+   * The table has gone back behind what this pipeline has landed: a rollback, a replaced table, an overwritten branch.
+   * `lineage` is what its present history says, `property` what had landed.
+   */
+  | { type: 'rolledBack'; lineage: Ledger | undefined; property: LedgerProperty };
+
+/** A pure function of metadata: every worker that sees the same table comes to the same result. */
+export function resolveLedger(metadata: TableMetadata, pipeline: string, branch: string): Resolution {
+  const names = ledgerNames(pipeline);
+  const text = metadata.properties[names.property];
+  const stored = text === undefined ? undefined : parseLedgerProperty(text, `property ${names.property}`);
+  const property = stored?.branch === branch ? stored : undefined;
+  const { snapshot, broken } = nearestOwn(metadata, branch, names.offsets);
+  if (snapshot) {
+    const lineage = parseLedger(snapshot.summary[names.offsets]!, `snapshot ${snapshot['snapshot-id']}`);
+    const current =
+      !property ||
+      property.snapshotId === snapshot['snapshot-id'] ||
+      snapshot['sequence-number'] > property.sequenceNumber;
+    return current ? { type: 'known', ledger: lineage } : { type: 'rolledBack', lineage, property };
+  }
+  if (!property) return { type: 'new' };
+  const head = branchHead(metadata, branch);
+  // Our snapshots have expired, and nothing says that the branch went back behind them.
+  if (broken && head && head['sequence-number'] >= property.sequenceNumber)
+    return { type: 'known', ledger: property.ledger };
+  return { type: 'rolledBack', lineage: undefined, property };
+}
+
+/**
+ * Walks from the branch's head to the first snapshot that this pipeline made. `broken` tells that the walk ended at a
+ * parent that is no longer listed (expired) and not at the root of the history.
+ */
+function nearestOwn(
+  metadata: TableMetadata,
+  branch: string,
+  summaryName: string,
+): { snapshot: Snapshot | undefined; broken: boolean } {
+  const byId = new Map(metadata.snapshots.map((snapshot) => [snapshot['snapshot-id'], snapshot]));
+  let snapshot = branchHead(metadata, branch);
+  // No history is longer than the list: a circle ends the walk too.
+  for (let steps = 0; snapshot && steps <= metadata.snapshots.length; steps++) {
+    if (snapshot.summary[summaryName] !== undefined) return { snapshot, broken: false };
+    const parent = snapshot['parent-snapshot-id'];
+    if (parent === undefined) return { snapshot: undefined, broken: false };
+    snapshot = byId.get(parent);
+  }
+  return { snapshot: undefined, broken: metadata.refs[branch] !== undefined };
+}
+
+export type RollbackPolicy = 'halt' | 'replay' | 'skip';
+
+/** The ledger to go on from, once a rollback has been decided on. */
+export interface ResolvedLedger {
+  /** Undefined: the table has never heard of this pipeline. */
+  ledger: Ledger | undefined;
+  /** After a replay the group's offsets are ahead of the table and count for nothing. */
+  replayed: boolean;
+}
+
+/**
+ * Decides on a rollback: by the operator's word in the table if there is one for it, else by the configured policy.
+ * @throws {FatalError} when the policy is to halt, with both sides and what to do.
+ */
+export function decideRollback(
+  resolution: Resolution,
+  metadata: TableMetadata,
+  pipeline: string,
+  table: string,
+  policy: RollbackPolicy,
+): ResolvedLedger {
+  if (resolution.type === 'new') return { ledger: undefined, replayed: false };
+  if (resolution.type === 'known') return { ledger: resolution.ledger, replayed: false };
+  const { lineage, property } = resolution;
+  const names = ledgerNames(pipeline);
+  switch (wordOnRollback(metadata, pipeline, property.snapshotId) ?? policy) {
+    case 'replay':
+      return { ledger: lineage ?? emptyLedger, replayed: true };
+    case 'skip':
+      return { ledger: property.ledger, replayed: false };
+    case 'halt':
+      throw new FatalError(
+        `table ${table} has gone back behind what pipeline ${pipeline} has landed (snapshot ${property.snapshotId}): ` +
+          `landed ${writeLedger(property.ledger)}, the table's history says ${lineage ? writeLedger(lineage) : 'nothing'}. ` +
+          `To land the missing offsets again set onRollback: replay (to leave them out: skip), or for this once set the ` +
+          `table property ${names.resolution} to "${property.snapshotId} replay" (or "${property.snapshotId} skip")`,
+      );
+  }
+}
+
+/** The operator's decision in the table property: `<snapshot id> <verb>`; it counts for that snapshot only. */
+function wordOnRollback(
+  metadata: TableMetadata,
+  pipeline: string,
+  snapshotId: bigint,
+): RollbackPolicy | undefined {
+  const [id, verb] = (metadata.properties[ledgerNames(pipeline).resolution] ?? '').trim().split(/\s+/);
+  if (id !== String(snapshotId)) return undefined;
+  return verb === 'replay' || verb === 'skip' || verb === 'halt' ? verb : undefined;
+}

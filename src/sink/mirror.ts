@@ -1,0 +1,80 @@
+import { messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Source } from '../kafka/source.ts';
+import type { TopicPartitionKey } from '../kafka/topic-partition.ts';
+
+/** Group offsets follow the tables this often at most. */
+const intervalMs = 1_000;
+/** A stop does not wait longer than this many failed attempts: the tables are the ledger. */
+const finalTriesMax = 3;
+/** Marks group offsets as a mirror of tables. */
+const metadata = 'frazil';
+
+/**
+ * The group's offsets as a mirror of the tables, for lag tools and for tables that are added later (I3). One commit is
+ * under way at a time; one that fails is told, and made good by the next.
+ */
+export class Mirror {
+  readonly #source: Source;
+  readonly #log: Log;
+  readonly #done: () => void;
+  readonly #mirrored = new Map<TopicPartitionKey, number>();
+  #busy = false;
+  #dueAtMs = 0;
+  #failures = 0;
+
+  /** `done` is called after each commit. */
+  constructor(source: Source, log: Log, done: () => void) {
+    this.#source = source;
+    this.#log = log;
+    this.#done = done;
+  }
+
+  /** Starts a commit of those `offsets` that have moved, unless one is under way or was just made. */
+  follow(offsets: ReadonlyMap<TopicPartitionKey, number>, nowMs: number): void {
+    if (this.#busy || nowMs < this.#dueAtMs || !this.isBehind(offsets)) return;
+    this.#dueAtMs = nowMs + intervalMs;
+    this.push(offsets);
+  }
+
+  /** As {@link follow}, at once: before topic-partitions are given away. */
+  push(offsets: ReadonlyMap<TopicPartitionKey, number>): void {
+    const moved = new Map([...offsets].filter(([key, offset]) => offset > (this.#mirrored.get(key) ?? -1)));
+    if (moved.size === 0) return;
+    this.#busy = true;
+    this.#source.commitOffsets(moved, metadata).then(
+      () => this.#finish(moved),
+      (error) => {
+        this.#log.warn('the group offsets could not follow the tables; trying again', {
+          error: messageOf(error),
+        });
+        this.#failures++;
+        this.#finish(new Map());
+      },
+    );
+  }
+
+  #finish(moved: ReadonlyMap<TopicPartitionKey, number>): void {
+    for (const [key, offset] of moved) this.#mirrored.set(key, offset);
+    if (moved.size > 0) this.#failures = 0;
+    this.#busy = false;
+    this.#done();
+  }
+
+  isBehind(offsets: ReadonlyMap<TopicPartitionKey, number>): boolean {
+    for (const [key, offset] of offsets) if (offset > (this.#mirrored.get(key) ?? -1)) return true;
+    return false;
+  }
+
+  /** Whether a stop has nothing to wait for here; starts what is missing. */
+  finish(offsets: ReadonlyMap<TopicPartitionKey, number>): boolean {
+    if (this.#busy) return false;
+    if (!this.isBehind(offsets) || this.#failures >= finalTriesMax) return true;
+    this.push(offsets);
+    return false;
+  }
+
+  forget(key: TopicPartitionKey): void {
+    this.#mirrored.delete(key);
+  }
+}

@@ -1,0 +1,180 @@
+import { type Clock, withDeadline } from '../base/clock.ts';
+import { FatalError, messageOf } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import { type RetryPolicy, retry } from '../base/retry.ts';
+import { type Catalog, parseIdentifier, type Table } from '../catalog/catalog.ts';
+import type { Field } from '../iceberg/types.ts';
+import type { AssignedPartition, Source } from '../kafka/source.ts';
+import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { type Origin, sameTopic } from './claims.ts';
+import { decideRollback, type ResolvedLedger, resolveLedger } from './ledger.ts';
+import type { SinkOptions, TableOptions } from './options.ts';
+import { creationOf } from './plan.ts';
+import { callTimeoutMs, loadTable } from './table-commit.ts';
+
+/** Where a table takes a topic-partition up. */
+export interface Position {
+  readonly offset: number;
+  /** True when the table itself did not say so. */
+  readonly initial: boolean;
+}
+
+export interface OpenedTable {
+  /** Undefined while the table does not exist and its columns are not known. */
+  readonly table: Table | undefined;
+  readonly positions: ReadonlyMap<TopicPartitionKey, Position>;
+}
+
+export interface PositionPorts {
+  source: Source;
+  catalog: Catalog;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+const askPolicy: RetryPolicy = {
+  attemptsMax: 10_000,
+  totalMs: 15 * 60_000,
+  waitMinMs: 100,
+  waitMaxMs: 10_000,
+};
+
+/**
+ * Loads (or creates) a table and finds where it goes on: the ledger's word first, then the group's, then `startAt`
+ * (protocol "Start / assignment").
+ * @throws {FatalError} when the table is missing, was rolled back, or the topic is another one, and the policy is to halt.
+ */
+export async function openTable(
+  options: TableOptions,
+  sink: Pick<SinkOptions, 'pipeline' | 'startAt' | 'onTopicRecreated'>,
+  branch: string,
+  origin: Origin,
+  topicPartitions: readonly AssignedPartition[],
+  ports: PositionPorts,
+): Promise<OpenedTable> {
+  const table = await loadOrCreate(options, ports);
+  const resolved: ResolvedLedger = table
+    ? decideRollback(
+        resolveLedger(table.metadata, sink.pipeline, branch),
+        table.metadata,
+        sink.pipeline,
+        options.table,
+        options.onRollback,
+      )
+    : { ledger: undefined, replayed: false };
+  const positions = new Map<TopicPartitionKey, Position>();
+  const recreated: AssignedPartition[] = [];
+  const unknown: AssignedPartition[] = [];
+  for (const topicPartition of topicPartitions) {
+    const key = keyOf(topicPartition);
+    const { ledger } = resolved;
+    if (ledger && !sameTopic(ledger, origin, topicPartition.topic)) {
+      if (sink.onTopicRecreated === 'halt')
+        throw topicIsAnother(options.table, topicPartition, origin, ledger.clusterId);
+      recreated.push(topicPartition);
+      continue;
+    }
+    const next = ledger?.next.get(key);
+    if (next === undefined) unknown.push(topicPartition);
+    else positions.set(key, { offset: next, initial: false });
+  }
+  const start = (found: ReadonlyMap<TopicPartitionKey, number>): void => {
+    for (const [key, offset] of found) positions.set(key, { offset, initial: true });
+  };
+  if (recreated.length > 0) start(await ports.source.listOffsets(recreated, 'earliest'));
+  if (unknown.length > 0)
+    start(await unknownPositions(options.table, unknown, sink, resolved.replayed, ports));
+  return { table, positions };
+}
+
+async function loadOrCreate(options: TableOptions, ports: PositionPorts): Promise<Table | undefined> {
+  const identifier = parseIdentifier(options.table);
+  const table = await asking(`loading table ${options.table}`, ports, () => loadTable(identifier, ports));
+  if (table) return table;
+  if (!options.create)
+    throw new FatalError(`opening table ${options.table}: it does not exist; create it or set create: true`);
+  return options.fields.length === 0 ? undefined : createTable(options, options.fields, ports);
+}
+
+/** Creates a table for `fields`; where another worker was faster, theirs is taken. */
+export async function createTable(
+  options: TableOptions,
+  fields: readonly Field[],
+  ports: PositionPorts,
+): Promise<Table> {
+  const creation = creationOf(fields, options);
+  const doing = `creating table ${options.table}`;
+  return asking(doing, ports, () =>
+    withDeadline(ports.clock, callTimeoutMs, doing, () =>
+      ports.catalog.create(parseIdentifier(options.table), creation),
+    ),
+  );
+}
+
+/** A catalog that is away delays, then stops the pipeline. */
+function asking<T>(doing: string, ports: PositionPorts, ask: () => Promise<T>): Promise<T> {
+  return retry(ports, askPolicy, ask, {
+    onRetry: (error, attempt, waitMs) =>
+      ports.log.warn(`${doing} failed; trying again`, { attempt, waitMs, error: messageOf(error) }),
+  });
+}
+
+/** The group's offsets, else `startAt`. */
+async function unknownPositions(
+  table: string,
+  topicPartitions: readonly AssignedPartition[],
+  sink: Pick<SinkOptions, 'startAt'>,
+  replayed: boolean,
+  ports: PositionPorts,
+): Promise<Map<TopicPartitionKey, number>> {
+  const { source, log } = ports;
+  // After a replay the group's offsets are those of rows that the table has lost.
+  const committed = replayed
+    ? new Map<TopicPartitionKey, never>()
+    : await source.committedOffsets(topicPartitions);
+  const found = new Map<TopicPartitionKey, number>();
+  for (const [key, { offset }] of committed) found.set(key, offset);
+  if (found.size > 0)
+    log.info('the table has no ledger for these partitions; they start at the group offsets', {
+      table,
+      offsets: Object.fromEntries(found),
+    });
+  const fresh = topicPartitions.filter((topicPartition) => !found.has(keyOf(topicPartition)));
+  if (fresh.length === 0) return found;
+  const started = await source.listOffsets(fresh, sink.startAt);
+  for (const [key, offset] of started) found.set(key, offset);
+  log.info('partitions start where startAt says', {
+    table,
+    startAt: sink.startAt,
+    offsets: Object.fromEntries(started),
+  });
+  // Pinned at once: `latest` after a crash before the first commit would be another place, and what lies between lost.
+  await source
+    .commitOffsets(started, startMetadata)
+    .catch((error) =>
+      log.warn('the start position could not be kept in the group', { table, error: messageOf(error) }),
+    );
+  return found;
+}
+
+/** Marks group offsets that are a beginning and not a mirror of landed rows. */
+const startMetadata = 'frazil start';
+
+function topicIsAnother(
+  table: string,
+  topicPartition: AssignedPartition,
+  origin: Origin,
+  clusterId: string,
+): FatalError {
+  const { topic, topicId } = topicPartition;
+  const what =
+    clusterId === origin.clusterId
+      ? `topic ${topic} was deleted and made anew since (its id is ${topicId} now)`
+      : `topic ${topic} is read from another cluster now (${origin.clusterId}, before ${clusterId})`;
+  return new FatalError(
+    `opening table ${table}: its ledger is about other records: ${what}; ` +
+      'set source.onTopicRecreated: restart to land the new topic from its start',
+  );
+}

@@ -1,0 +1,244 @@
+import { unreachable } from '../base/assert.ts';
+import { Assignment } from './assignment.ts';
+import { CaughtUp } from './caught-up.ts';
+import { SinkContext, type SinkEvent, type SinkPorts } from './context.ts';
+import { Intake } from './intake.ts';
+import { LandingStage } from './landing.ts';
+import { Mirror } from './mirror.ts';
+import type { SinkOptions } from './options.ts';
+import type { SinkStatus } from './status.ts';
+import type { TableWriter } from './table-writer.ts';
+import type { SinkTotals } from './totals.ts';
+
+/** Without anything due the loop looks around this often. */
+const idleMs = 1_000;
+/** Less than this allowed counts as paused. */
+const pausedBytes = 256 * 1024;
+
+/**
+ * The exactly-once core of a worker. One loop: what happens outside (record sets, answers of lanes, commits, revocations,
+ * time) is put into a mailbox as an event; the loop handles one event after the other without waiting, then looks once at
+ * everything and starts what is due. All state is in the context and the table writers; all effects are ports.
+ *
+ * Where the invariants are kept: I1, I4, I7, I9 table-commit.ts and claims.ts; I2, I5, I10 table-writer.ts; I3
+ * assignment.ts (`mirrorOffsets`); I6 budget.ts; I8 the deadlines and policies of every call.
+ */
+export class Sink {
+  readonly #context: SinkContext;
+  readonly #mirror: Mirror;
+  readonly #assignment: Assignment;
+  readonly #intake: Intake;
+  readonly #landing: LandingStage;
+  /** Set in a bounded run. */
+  #caughtUp: CaughtUp | undefined;
+  #drainDeadlineMs = Number.POSITIVE_INFINITY;
+  #failure: Error | undefined;
+  #paused = false;
+
+  constructor(options: SinkOptions, ports: SinkPorts) {
+    this.#context = new SinkContext(options, ports);
+    this.#mirror = new Mirror(ports.source, ports.log, () => this.#context.post({ type: 'mirrored' }));
+    this.#assignment = new Assignment(this.#context, this.#mirror);
+    this.#intake = new Intake(this.#context, this.#assignment);
+    this.#landing = new LandingStage(this.#context, this.#assignment);
+  }
+
+  /**
+   * Runs until {@link stop}, until caught up, or until something fails for good.
+   * @throws what failed, after all that could be landed was.
+   */
+  async run(): Promise<SinkTotals> {
+    const { ports, mailbox, totals } = this.#context;
+    try {
+      await this.#start();
+      while (this.#context.state !== 'stopped') {
+        for (const event of await mailbox.take(ports.clock, this.#waitMs())) this.#handle(event);
+        this.#step();
+      }
+    } finally {
+      await ports.source.close();
+      await Promise.allSettled(ports.lanes.map((lane) => lane.close()));
+      await ports.catalog.close();
+    }
+    if (this.#failure) throw this.#failure;
+    return totals.summary(ports.clock.nowMs());
+  }
+
+  /** Asks for a graceful stop: nothing more is fetched, what was read is landed, the group is left. */
+  stop(reason: string): void {
+    this.#context.post({ type: 'stop', reason });
+  }
+
+  async #start(): Promise<void> {
+    const { ports, options, budget, writers } = this.#context;
+    const cluster = await ports.source.start((event) => {
+      if (event.type === 'records') budget.received(event.set.records.length);
+      this.#context.post(event);
+    });
+    this.#context.clusterId = cluster.clusterId;
+    this.#context.learnTopics(cluster.topicPartitions);
+    if (!options.untilCaughtUp) return;
+    this.#caughtUp = new CaughtUp(await ports.source.listOffsets(cluster.topicPartitions, 'latest'), writers);
+  }
+
+  #handle(event: SinkEvent): void {
+    switch (event.type) {
+      case 'assigned':
+        return this.#assignment.onAssigned(event.topicPartitions);
+      case 'revoked':
+        return this.#assignment.onRevoked(event.topicPartitions, event.withinMs);
+      case 'lost':
+        return this.#assignment.onLost(event.topicPartitions);
+      case 'opened':
+        return this.#assignment.onOpened(event.writer, event.generation, event.asked, event.opened);
+      case 'records':
+        return this.#intake.onRecords(event.set);
+      case 'appended':
+        return this.#intake.onAppended(event);
+      case 'outOfRange':
+        return this.#intake.onOutOfRange(event.topicPartition, event.generation, event.position, event.log);
+      case 'described':
+        return this.#intake.onDescribed(event.writer, event.generation, event.fields);
+      case 'created':
+        return this.#intake.onCreated(event.writer, event.generation);
+      case 'laneFlushed':
+        return this.#landing.onLaneFlushed(event.writer, event.lane, event.files, event.heldBytes);
+      case 'landing':
+        return this.#landing.onLanding(event);
+      case 'mirrored':
+        return; // the step that follows looks at what is left
+      case 'covered':
+        if (event.covered) this.#drain('the tables have everything up to where the logs ended at the start');
+        return;
+      case 'broken':
+        return this.#onBroken(event.writer, event.error);
+      case 'failed':
+        return this.#onBroken(undefined, event.error);
+      case 'unfit':
+        return this.#fail(event.error);
+      case 'stop':
+        return this.#drain(event.reason);
+      default:
+        return unreachable(event, 'event');
+    }
+  }
+
+  /** Starts what is due. */
+  #step(): void {
+    const { writers, ports } = this.#context;
+    const nowMs = ports.clock.nowMs();
+    for (const writer of writers) {
+      this.#assignment.reopen(writer);
+      this.#landing.advance(writer, nowMs, this.#isFinal);
+    }
+    this.#assignment.settleRevocations(nowMs);
+    this.#mirror.follow(this.#assignment.mirrorOffsets(), nowMs);
+    if (this.#context.state === 'running') this.#lookForTheEnd(nowMs);
+    if (this.#context.state === 'draining' && this.#isDrained(nowMs)) this.#context.state = 'stopped';
+    this.#allow();
+  }
+
+  /** I6: how much more may be read, so that what is held stays within its bound. */
+  #allow(): void {
+    const { writers, budget, ports, state } = this.#context;
+    const staged = writers.reduce((sum, writer) => sum + writer.stagedBytes, 0);
+    const allowed = budget.allowed(ports.source.reservedBytes, staged);
+    this.#paused = allowed < pausedBytes;
+    ports.source.allow(state === 'running' ? allowed : 0);
+  }
+
+  // ---- the end ----
+
+  #lookForTheEnd(nowMs: number): void {
+    const { partitions, options, ports } = this.#context;
+    const caughtUp = this.#caughtUp;
+    if (!caughtUp) return;
+    if (partitions.size > 0) {
+      if (caughtUp.isReached(partitions.keys()))
+        this.#drain('every log was read up to where it ended at the start');
+    } else if (caughtUp.isDue(nowMs)) {
+      this.#context.task(undefined, caughtUp.isLanded(options.pipeline, ports), (covered) => ({
+        type: 'covered',
+        covered,
+      }));
+    }
+  }
+
+  /** A bounded run that succeeds ends with the ledger at the log's end, also behind records that make no rows. */
+  get #isFinal(): boolean {
+    return this.#context.state === 'draining' && this.#caughtUp !== undefined && !this.#failure;
+  }
+
+  #isDrained(nowMs: number): boolean {
+    const isBusy = (writer: TableWriter): boolean => {
+      if (writer.broken) return false;
+      if (writer.flush) return true;
+      return (
+        writer.phase === 'ready' &&
+        (writer.rows > 0 || !writer.isQuiet || (this.#isFinal && writer.hasProgress))
+      );
+    };
+    if (!this.#context.writers.some(isBusy) && this.#mirror.finish(this.#assignment.mirrorOffsets()))
+      return true;
+    if (nowMs < this.#drainDeadlineMs) return false;
+    this.#context.ports.log.warn('the grace period is over: what has not landed is left for the next run');
+    return true;
+  }
+
+  #drain(reason: string): void {
+    const { state, ports, options, partitions } = this.#context;
+    if (state !== 'running') return;
+    ports.log.info('stopping: landing what was read', { reason });
+    this.#context.state = 'draining';
+    this.#drainDeadlineMs = ports.clock.nowMs() + options.graceMs;
+    for (const partition of partitions.values()) partition.generation = 0;
+  }
+
+  #onBroken(writer: TableWriter | undefined, error: Error): void {
+    // Without its lanes or its source nothing can be landed any more.
+    for (const broken of writer ? [writer] : this.#context.writers) broken.broken = true;
+    this.#fail(error);
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#drain(`failed: ${error.message}`);
+  }
+
+  #waitMs(): number {
+    const { writers, ports, options, state } = this.#context;
+    const nowMs = ports.clock.nowMs();
+    let untilMs = Math.min(nowMs + idleMs, this.#assignment.deadlineMs);
+    for (const writer of writers)
+      if (writer.phase === 'ready' && !writer.flush && !writer.broken)
+        untilMs = Math.min(untilMs, writer.dueAtMs(options.commit) ?? untilMs);
+    if (state === 'draining') untilMs = Math.min(untilMs, this.#drainDeadlineMs);
+    return Math.max(0, untilMs - nowMs);
+  }
+
+  /** What this worker is doing now. */
+  status(): SinkStatus {
+    const { totals, ports, writers, budget, partitions, options, state } = this.#context;
+    const { counts, landedAtMs } = totals;
+    let lagRecords = 0;
+    for (const [key, { end }] of ports.source.logRanges())
+      for (const writer of writers) lagRecords += Math.max(0, end - (writer.mirrorOffset(key) ?? end));
+    return {
+      state,
+      partitions: partitions.size,
+      records: counts.records,
+      rows: counts.rows,
+      bytes: counts.bytes,
+      snapshots: counts.snapshots,
+      lagRecords,
+      heldBytes: budget.heldBytes,
+      heldBytesMax: options.heldBytesMax,
+      heldBytesPeak: budget.peakBytes,
+      paused: this.#paused,
+      lastCommitAgeMs: landedAtMs === undefined ? undefined : ports.clock.nowMs() - landedAtMs,
+      undecodable: counts.undecodable,
+      tombstones: counts.tombstones,
+      fenced: counts.fenced,
+    };
+  }
+}

@@ -1,0 +1,362 @@
+import { assert } from '../base/assert.ts';
+import { type Clock, withDeadline } from '../base/clock.ts';
+import { FatalError, isRetryable, messageOf, TransientError } from '../base/errors.ts';
+import { writeJson } from '../base/json.ts';
+import type { Log } from '../base/log.ts';
+import { type Random, uuid } from '../base/random.ts';
+import { backoffMs, type RetryPolicy } from '../base/retry.ts';
+import { type Catalog, type CommitOutcome, formatIdentifier, type Table } from '../catalog/catalog.ts';
+import type { DataFile } from '../iceberg/data-file.ts';
+import { writeManifest } from '../iceberg/manifest.ts';
+import { addedManifest, readManifestList, writeManifestList } from '../iceberg/manifest-list.ts';
+import {
+  branchHead,
+  currentSchema,
+  defaultSpec,
+  type Snapshot,
+  type TableMetadata,
+} from '../iceberg/metadata.ts';
+import { type PartitionSpec, partitionTypes, specFromJson } from '../iceberg/partition-spec.ts';
+import type { Schema } from '../iceberg/schema.ts';
+import { appendSummary, newSnapshotId } from '../iceberg/snapshot.ts';
+import { appendRequirements, nextTimestampMs, type Update } from '../iceberg/update.ts';
+import type { TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { putNew } from '../storage/put.ts';
+import type { Store } from '../storage/store.ts';
+import { type Claim, checkClaims, type Origin } from './claims.ts';
+import {
+  decideRollback,
+  type Ledger,
+  ledgerNames,
+  type RollbackPolicy,
+  resolveLedger,
+  writeLedger,
+  writeLedgerProperty,
+} from './ledger.ts';
+
+/**
+ * Lands one flush in one table (protocol "Commit algorithm" and "Check on every attempt").
+ *
+ * Data files and manifest are written once (I7). Each attempt loads the table anew, asks the ledger, writes a manifest
+ * list and asks the catalog to swap. What was never certainly refused may still appear, so nothing of it is deleted (I4).
+ */
+
+/** Closed and uploaded files of one table, with the offsets they stand for. */
+export interface Flush {
+  /** Unique; found again in the table, it proves that the flush has landed. */
+  readonly id: string;
+  /** The table the files were written for. */
+  readonly table: Table;
+  readonly files: readonly DataFile[];
+  readonly claims: readonly Claim[];
+  /** Ranges that retention has taken before they could be read: `[key, from, to]`. */
+  readonly lost: readonly (readonly [TopicPartitionKey, number, number])[];
+  /** Least of the topic-partitions' greatest record timestamps, for those who wait for completeness; advisory. */
+  readonly watermarkMs: number | undefined;
+  readonly createdAtMs: number;
+}
+
+export type Landing =
+  | { type: 'landed'; table: Table; ledger: Ledger; snapshotId: bigint; attempts: number }
+  /** Others have landed offsets of these topic-partitions: nothing was committed. */
+  | { type: 'fenced'; keys: readonly TopicPartitionKey[]; attempts: number }
+  /** The files are so old that somebody's orphan cleaner may be about to take them: nothing was committed. */
+  | { type: 'expired'; attempts: number };
+
+export interface CommitPorts {
+  catalog: Catalog;
+  store: Store;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+export interface CommitOptions {
+  readonly pipeline: string;
+  readonly worker: string;
+  readonly branch: string;
+  readonly origin: Origin;
+  readonly onRollback: RollbackPolicy;
+  readonly engineVersion: string;
+  /** How long and how often to go on trying before the pipeline stops. */
+  readonly policy: RetryPolicy;
+}
+
+/** An answer of store or catalog is waited for this long. */
+export const callTimeoutMs = 60_000;
+/** Files older than this are read again from Kafka: well below the 3 days after which cleaners take orphans. */
+const pendingAgeMaxMs = 12 * 3_600_000;
+const writePolicy: RetryPolicy = { attemptsMax: 20, totalMs: 5 * 60_000, waitMinMs: 100, waitMaxMs: 5_000 };
+
+/**
+ * Commits a flush. @throws {FatalError} when the table is gone, is another one, or has lost what had been landed and the
+ * policy is to halt; @throws {TransientError} when the retry budget is spent. Either way group offsets have not moved.
+ */
+export async function commitFlush(
+  flush: Flush,
+  options: CommitOptions,
+  ports: CommitPorts,
+): Promise<Landing> {
+  const name = formatIdentifier(flush.table.identifier);
+  const manifest = flush.files.length > 0 ? await writeFlushManifest(flush, ports) : undefined;
+  const startedAtMs = ports.clock.nowMs();
+  let snapshotId: bigint | undefined;
+  let everUnknown = false;
+  for (let attempt = 1; ; attempt++) {
+    let reason: string;
+    try {
+      const table = await loadSame(flush, name, ports);
+      snapshotId ??= newSnapshotId(ports.random, table.metadata);
+      const stage = await stageAttempt({ flush, manifest, snapshotId, attempt, table }, options, ports);
+      if (stage.type !== 'staged') {
+        if (stage.type !== 'landed' && !everUnknown) await deleteFiles(flush, manifest, ports);
+        return { ...stage, attempts: attempt };
+      }
+      const outcome = await swap(table, stage, ports);
+      if (outcome.type === 'applied')
+        return { type: 'landed', table: outcome.table, ledger: stage.ledger, snapshotId, attempts: attempt };
+      everUnknown ||= outcome.type === 'unknown';
+      if (outcome.type === 'rejected') await ports.store.delete(stage.manifestList).catch(() => {});
+      reason = `${outcome.type}: ${outcome.reason}`;
+    } catch (error) {
+      if (!isRetryable(error)) throw error;
+      reason = messageOf(error);
+    }
+    const waitMs = backoffMs(options.policy, attempt, ports.random);
+    const spentMs = ports.clock.nowMs() - startedAtMs;
+    if (attempt >= options.policy.attemptsMax || spentMs + waitMs > options.policy.totalMs)
+      throw new TransientError(
+        `committing table ${name}: gave up after ${attempt} attempts in ${spentMs} ms: ${reason}`,
+      );
+    ports.log.warn('a commit did not succeed; trying again', { table: name, attempt, waitMs, reason });
+    await ports.clock.sleep(waitMs);
+  }
+}
+
+/** The table as it is now. I9: it must be the very table the files were written for. */
+async function loadSame(flush: Flush, name: string, ports: CommitPorts): Promise<Table> {
+  const table = await loadTable(flush.table.identifier, ports);
+  if (!table)
+    throw new FatalError(
+      `committing table ${name}: it was dropped; rows since its last snapshot are still in Kafka`,
+    );
+  const expected = flush.table.metadata['table-uuid'];
+  if (table.metadata['table-uuid'] !== expected)
+    throw new FatalError(
+      `committing table ${name}: it was dropped and made anew (uuid ${expected} is now ${table.metadata['table-uuid']})`,
+    );
+  return table;
+}
+
+/** Loads a table within the deadline. */
+export function loadTable(
+  identifier: Table['identifier'],
+  ports: Pick<CommitPorts, 'catalog' | 'clock'>,
+): Promise<Table | undefined> {
+  return withDeadline(ports.clock, callTimeoutMs, `loading table ${formatIdentifier(identifier)}`, () =>
+    ports.catalog.load(identifier),
+  );
+}
+
+interface Attempt {
+  flush: Flush;
+  manifest: { path: string; length: number } | undefined;
+  snapshotId: bigint;
+  attempt: number;
+  table: Table;
+}
+
+type Stage =
+  | { type: 'staged'; manifestList: string; ledger: Ledger; updates: Update[]; branch: string }
+  | { type: 'landed'; table: Table; ledger: Ledger; snapshotId: bigint }
+  | { type: 'fenced'; keys: readonly TopicPartitionKey[] }
+  | { type: 'expired' };
+
+/** Asks the ledger of this very metadata and, if the claims join, prepares the snapshot that lands them. */
+async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitPorts): Promise<Stage> {
+  const { flush, table, snapshotId } = now;
+  const { metadata } = table;
+  const name = formatIdentifier(table.identifier);
+  const names = ledgerNames(options.pipeline);
+  const resolution = resolveLedger(metadata, options.pipeline, options.branch);
+  const landed = findFlush(metadata, options.branch, names.flush, flush.id);
+  if (landed && resolution.type === 'known')
+    return { type: 'landed', table, ledger: resolution.ledger, snapshotId: landed['snapshot-id'] };
+  const { ledger } = decideRollback(resolution, metadata, options.pipeline, name, options.onRollback);
+  const verdict = checkClaims(ledger, flush.claims, options.origin);
+  if (verdict.type === 'fenced') return verdict;
+  if (verdict.type === 'behind') {
+    // Whoever moved the table back, its ledger is right about what it holds: with replay that is where to go on.
+    if (options.onRollback === 'replay' || resolution.type === 'rolledBack')
+      return { type: 'fenced', keys: verdict.keys };
+    throw new FatalError(
+      `committing table ${name}: its ledger is behind what has been landed for ${verdict.keys.join(', ')}: somebody ` +
+        'rolled the table back or overwrote commits; set onRollback: replay to land the missing offsets again',
+    );
+  }
+  if (ports.clock.nowMs() - flush.createdAtMs > pendingAgeMaxMs) return { type: 'expired' };
+
+  const head = branchHead(metadata, options.branch);
+  const sequenceNumber = metadata['last-sequence-number'] + 1;
+  const manifestList = await writeAttemptManifestList(now, head, sequenceNumber, ports);
+  const property = { snapshotId, sequenceNumber, branch: options.branch, ledger: verdict.ledger };
+  const snapshot: Snapshot = {
+    'snapshot-id': snapshotId,
+    ...(head ? { 'parent-snapshot-id': head['snapshot-id'] } : {}),
+    'sequence-number': sequenceNumber,
+    'timestamp-ms': nextTimestampMs(metadata, ports.clock.nowMs()),
+    'manifest-list': manifestList.path,
+    summary: appendSummary(
+      head,
+      flush.files,
+      { created: now.manifest ? 1 : 0, kept: manifestList.kept },
+      {
+        [names.offsets]: writeLedger(verdict.ledger),
+        [names.flush]: flush.id,
+        [names.worker]: options.worker,
+        ...(flush.watermarkMs === undefined ? {} : { [names.watermark]: String(flush.watermarkMs) }),
+        ...(flush.lost.length === 0 ? {} : { [names.lost]: writeJson(flush.lost) }),
+        'engine-name': 'frazil',
+        'engine-version': options.engineVersion,
+      },
+    ),
+    'schema-id': metadata['current-schema-id'],
+  };
+  const updates: Update[] = [
+    { action: 'add-snapshot', snapshot },
+    { action: 'set-snapshot-ref', 'ref-name': options.branch, type: 'branch', 'snapshot-id': snapshotId },
+    // I2: the copy of the ledger moves in the same commit as the files.
+    { action: 'set-properties', updates: { [names.property]: writeLedgerProperty(property) } },
+  ];
+  // The operator's word on a rollback counts once.
+  if (metadata.properties[names.resolution] !== undefined)
+    updates.push({ action: 'remove-properties', removals: [names.resolution] });
+  return {
+    type: 'staged',
+    manifestList: manifestList.path,
+    ledger: verdict.ledger,
+    updates,
+    branch: options.branch,
+  };
+}
+
+/** The snapshot that landed a flush, if one on the branch's lineage did. */
+function findFlush(
+  metadata: TableMetadata,
+  branch: string,
+  summaryName: string,
+  id: string,
+): Snapshot | undefined {
+  const byId = new Map(metadata.snapshots.map((snapshot) => [snapshot['snapshot-id'], snapshot]));
+  let snapshot = branchHead(metadata, branch);
+  for (let steps = 0; snapshot && steps <= metadata.snapshots.length; steps++) {
+    if (snapshot.summary[summaryName] === id) return snapshot;
+    const parent = snapshot['parent-snapshot-id'];
+    snapshot = parent === undefined ? undefined : byId.get(parent);
+  }
+  return undefined;
+}
+
+async function swap(
+  table: Table,
+  stage: Extract<Stage, { type: 'staged' }>,
+  ports: CommitPorts,
+): Promise<CommitOutcome> {
+  const doing = `committing table ${formatIdentifier(table.identifier)}`;
+  try {
+    return await withDeadline(ports.clock, callTimeoutMs, doing, () =>
+      ports.catalog.commit(table, appendRequirements(table.metadata, stage.branch), stage.updates),
+    );
+  } catch (error) {
+    // No answer, or an error nobody has classified: it may have been applied.
+    if (isRetryable(error)) return { type: 'unknown', reason: messageOf(error) };
+    throw error;
+  }
+}
+
+/** The manifest of the flush's files: once, for all attempts (I7). */
+async function writeFlushManifest(
+  flush: Flush,
+  ports: CommitPorts,
+): Promise<{ path: string; length: number }> {
+  const { metadata } = flush.table;
+  const { schema, spec } = layoutOf(flush);
+  const bytes = writeManifest(
+    schema,
+    spec,
+    partitionTypes(spec, schema),
+    flush.files,
+    ports.random.bytes(16),
+  );
+  const path = `${metadataFolder(metadata)}/${flush.id}-m0.avro`;
+  await put(path, bytes, ports);
+  return { path, length: bytes.length };
+}
+
+/** Schema and spec the files were written with; later ones of the table do not matter to them. */
+function layoutOf(flush: Flush): { schema: Schema; spec: PartitionSpec } {
+  return { schema: currentSchema(flush.table.metadata), spec: defaultSpec(flush.table.metadata) };
+}
+
+async function writeAttemptManifestList(
+  now: Attempt,
+  head: Snapshot | undefined,
+  sequenceNumber: number,
+  ports: CommitPorts,
+): Promise<{ path: string; kept: number }> {
+  const { flush, manifest, snapshotId, attempt, table } = now;
+  const kept = head ? await readHeadManifests(head, ports) : [];
+  const { schema, spec } = layoutOf(flush);
+  assert(
+    table.metadata['partition-specs'].some((json) => specFromJson(json).specId === spec.specId),
+    'the partition spec of staged files stays in the table',
+  );
+  const added = manifest
+    ? [
+        addedManifest(
+          manifest,
+          { snapshotId, sequenceNumber },
+          spec,
+          partitionTypes(spec, schema),
+          flush.files,
+        ),
+      ]
+    : [];
+  const header = { snapshotId, parentSnapshotId: head?.['snapshot-id'] ?? null, sequenceNumber };
+  // Newest first, as Java writes it: planners read recent data first.
+  const bytes = writeManifestList(header, [...added, ...kept], ports.random.bytes(16));
+  const path = `${metadataFolder(table.metadata)}/snap-${snapshotId}-${attempt}-${uuid(ports.random)}.avro`;
+  await put(path, bytes, ports);
+  return { path, kept: kept.length };
+}
+
+async function readHeadManifests(
+  head: Snapshot,
+  ports: CommitPorts,
+): Promise<ReturnType<typeof readManifestList>> {
+  const location = head['manifest-list'];
+  const bytes = await withDeadline(ports.clock, callTimeoutMs, `reading ${location}`, () =>
+    ports.store.get(location),
+  );
+  return readManifestList(bytes, location);
+}
+
+async function put(location: string, bytes: Uint8Array, ports: CommitPorts): Promise<void> {
+  await putNew(ports.store, location, [bytes], ports, writePolicy, (error, attempt, waitMs) =>
+    ports.log.warn('writing failed; trying again', { location, attempt, waitMs, error: messageOf(error) }),
+  );
+}
+
+/** For a flush that certainly never landed. Orphans left by a failed delete are for the cleaner. */
+async function deleteFiles(
+  flush: Flush,
+  manifest: { path: string } | undefined,
+  ports: CommitPorts,
+): Promise<void> {
+  const paths = [...flush.files.map((file) => file.path), ...(manifest ? [manifest.path] : [])];
+  for (const path of paths) await ports.store.delete(path).catch(() => {});
+}
+
+function metadataFolder(metadata: TableMetadata): string {
+  return (metadata.properties['write.metadata.path'] ?? `${metadata.location}/metadata`).replace(/\/+$/, '');
+}

@@ -1,0 +1,285 @@
+import { assert } from '../base/assert.ts';
+import { uuid } from '../base/random.ts';
+import { parseIdentifier, type Table, type TableIdentifier } from '../catalog/catalog.ts';
+import type { DataFile } from '../iceberg/data-file.ts';
+import type { AssignedPartition } from '../kafka/source.ts';
+import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import type { AppendedTable } from '../lane/lane.ts';
+import type { Claim } from './claims.ts';
+import type { CommitTriggers, TableOptions } from './options.ts';
+import type { Position } from './positions.ts';
+import type { Flush } from './table-commit.ts';
+
+/**
+ * What a worker knows of one table: where each topic-partition stands, what is filling and what is being committed.
+ * Pure bookkeeping: no call in here waits for anything. The sink decides when to act on it.
+ *
+ * A topic-partition moves through a table like this (offsets grow to the right):
+ *
+ *     landed         in the flush        in the filling files      in the lane
+ *     ------- claim start -------- entry.start ------- entry.next ------- entry.handed
+ */
+export interface Entry {
+  readonly topicPartition: AssignedPartition;
+  readonly lane: number;
+  /** Where the claim that is filling takes up. */
+  start: number;
+  /** True while the table does not know the topic-partition. */
+  initial: boolean;
+  /** Everything below is in files or was left out by policy. */
+  next: number;
+  /** Everything below was given to the lane. */
+  handed: number;
+  /** Rows between `start` and `next`. */
+  rowsFilling: number;
+  /** Rows of the flush under way. */
+  rowsFlushing: number;
+  /** Everything below is in the table. */
+  landed: number;
+  timestampMaxMs: number;
+  /** While the table is absent: records below told nothing of its columns. */
+  seen: number;
+}
+
+export type Phase =
+  /** Being loaded; nothing is handed to lanes. */
+  | 'opening'
+  /** It does not exist; the first record that has a schema makes it. */
+  | 'absent'
+  | 'ready';
+
+/** A flush while lanes close their files, then while it is committed. */
+export interface FlushUnderWay {
+  readonly id: string;
+  readonly createdAtMs: number;
+  readonly lanesPending: Set<number>;
+  readonly files: DataFile[];
+  readonly claims: Claim[];
+  readonly lost: [TopicPartitionKey, number, number][];
+  watermarkMs: number | undefined;
+  /** Dropped while lanes were still closing its files: it will not be committed. */
+  abandoned: boolean;
+}
+
+/** Position-only progress (control records, tombstones) goes into the table this seldom: it costs a snapshot. */
+const quietFlushMs = 10 * 60_000;
+
+export class TableWriter {
+  readonly options: TableOptions;
+  readonly identifier: TableIdentifier;
+  phase: Phase = 'opening';
+  /** The table as the lanes know it: schema and spec of staged files are its. */
+  table: Table | undefined;
+  readonly entries: Map<TopicPartitionKey, Entry> = new Map();
+  flush: FlushUnderWay | undefined;
+  /** Changes when everything unlanded is dropped: answers to what was asked before are for nobody. */
+  generation = 0;
+  /** It must be loaded again, as soon as no commit is under way. */
+  reopen = false;
+  /** It failed for good: nothing more is asked of it. */
+  broken = false;
+  /** Topic-partitions that are being opened. */
+  readonly opening: Map<TopicPartitionKey, AssignedPartition> = new Map();
+  rows = 0;
+  bytes = 0;
+  #oldestAtMs: number | undefined;
+  #quietSinceMs: number | undefined;
+  #lost: [TopicPartitionKey, number, number][] = [];
+
+  constructor(options: TableOptions) {
+    this.options = options;
+    this.identifier = parseIdentifier(options.table);
+  }
+
+  get name(): string {
+    return this.options.table;
+  }
+
+  takes(topic: string): boolean {
+    return this.options.topics.includes(topic);
+  }
+
+  /** A topic-partition is ours and its position known. */
+  place(topicPartition: AssignedPartition, lane: number, { offset, initial }: Position): void {
+    this.opening.delete(keyOf(topicPartition));
+    this.entries.set(keyOf(topicPartition), {
+      topicPartition,
+      lane,
+      start: offset,
+      initial,
+      next: offset,
+      handed: offset,
+      rowsFilling: 0,
+      rowsFlushing: 0,
+      landed: offset,
+      timestampMaxMs: -1,
+      seen: offset,
+    });
+  }
+
+  /** A record set has gone into the lane. */
+  handed(key: TopicPartitionKey, next: number): void {
+    const entry = this.entries.get(key);
+    if (entry) entry.handed = Math.max(entry.handed, next);
+  }
+
+  /** The lane has appended a record set that was received at `receivedAtMs`. */
+  appended(key: TopicPartitionKey, result: AppendedTable, receivedAtMs: number): void {
+    const entry = this.entries.get(key);
+    if (!entry) return;
+    const { records, rows, tombstones, undecodable } = result;
+    assert(records === rows + tombstones + undecodable, `I10: records of ${key} are all accounted for`);
+    assert(result.next >= entry.next, `I2: ${key} moves forward only`);
+    const moved = result.next > entry.next;
+    entry.next = result.next;
+    entry.handed = Math.max(entry.handed, result.next);
+    entry.rowsFilling += rows;
+    entry.timestampMaxMs = Math.max(entry.timestampMaxMs, result.timestampMaxMs);
+    this.rows += rows;
+    this.bytes += result.bytes;
+    if (rows > 0) this.#oldestAtMs ??= receivedAtMs;
+    else if (moved) this.#quietSinceMs ??= receivedAtMs;
+  }
+
+  /** Retention took `[from, to)` before it could be read; the claim goes on behind it. */
+  skipLost(key: TopicPartitionKey, from: number, to: number): void {
+    const entry = this.entries.get(key)!;
+    assert(entry.handed <= to, `a lost range of ${key} ends behind what was read`);
+    this.#lost.push([key, from, to]);
+    entry.next = to;
+    entry.handed = to;
+  }
+
+  /** When the commit triggers want a flush, as a time in ms; undefined: not before something changes. */
+  dueAtMs(triggers: CommitTriggers): number | undefined {
+    if (this.rows >= triggers.rows || this.bytes >= triggers.bytes) return 0;
+    if (this.#oldestAtMs !== undefined) return this.#oldestAtMs + triggers.intervalMs;
+    return this.#quietSinceMs === undefined ? undefined : this.#quietSinceMs + quietFlushMs;
+  }
+
+  /** True when claims could move the ledger, with rows or without. */
+  get hasProgress(): boolean {
+    for (const entry of this.entries.values()) if (entry.next > entry.start) return true;
+    return false;
+  }
+
+  /** True when nothing of the topic-partition waits to be landed or counted. */
+  isSettled(key: TopicPartitionKey): boolean {
+    return this.isForgettable(key) && (this.entries.get(key)?.rowsFlushing ?? 0) === 0;
+  }
+
+  /** True when no file that is filling holds rows of the topic-partition. */
+  isForgettable(key: TopicPartitionKey): boolean {
+    const entry = this.entries.get(key);
+    return !entry || (entry.rowsFilling === 0 && entry.handed === entry.next);
+  }
+
+  /** True when lanes have answered for everything they were given. */
+  get isQuiet(): boolean {
+    for (const entry of this.entries.values()) if (entry.handed !== entry.next) return false;
+    return true;
+  }
+
+  /** Below this every record has landed here or was left out: the group's offset may follow. */
+  mirrorOffset(key: TopicPartitionKey): number | undefined {
+    const entry = this.entries.get(key);
+    if (!entry) return undefined;
+    return entry.rowsFilling === 0 && entry.rowsFlushing === 0 ? entry.next : entry.landed;
+  }
+
+  /** I5: one flush at a time. @returns the lanes that must close their files. */
+  beginFlush(random: Parameters<typeof uuid>[0], nowMs: number): readonly number[] {
+    assert(!this.flush && this.phase === 'ready', 'I5: at most one commit in flight per table');
+    const lanes = new Set([...this.entries.values()].map((entry) => entry.lane));
+    this.flush = {
+      id: uuid(random),
+      createdAtMs: this.#oldestAtMs ?? nowMs,
+      lanesPending: lanes,
+      files: [],
+      claims: [],
+      lost: this.#lost,
+      watermarkMs: undefined,
+      abandoned: false,
+    };
+    this.#lost = [];
+    this.rows = 0;
+    this.bytes = 0;
+    this.#oldestAtMs = undefined;
+    this.#quietSinceMs = undefined;
+    return [...lanes];
+  }
+
+  /** A lane has closed files of a flush that was dropped meanwhile. @returns true when it was the last lane. */
+  laneAbandoned(lane: number): boolean {
+    this.flush!.lanesPending.delete(lane);
+    if (this.flush!.lanesPending.size > 0) return false;
+    this.flush = undefined;
+    return true;
+  }
+
+  /**
+   * A lane has closed its files. What it had appended until then, and nothing else, is in them: its topic-partitions'
+   * claims are taken at this moment.
+   * @returns the whole flush when this was the last lane.
+   */
+  laneFlushed(lane: number, files: readonly DataFile[]): Flush | undefined {
+    const flush = this.flush!;
+    let rows = 0;
+    for (const [key, entry] of this.entries) {
+      if (entry.lane !== lane) continue;
+      rows += entry.rowsFilling;
+      if (entry.next === entry.start) continue;
+      flush.claims.push({ key, start: entry.start, next: entry.next, initial: entry.initial });
+      if (entry.timestampMaxMs >= 0)
+        flush.watermarkMs = Math.min(flush.watermarkMs ?? Number.POSITIVE_INFINITY, entry.timestampMaxMs);
+      entry.start = entry.next;
+      entry.initial = false;
+      entry.rowsFlushing = entry.rowsFilling;
+      entry.rowsFilling = 0;
+    }
+    const inFiles = files.reduce((sum, file) => sum + file.recordCount, 0);
+    assert(inFiles === rows, `I10: lane ${lane} was given ${rows} rows, its files have ${inFiles}`);
+    flush.files.push(...files);
+    flush.lanesPending.delete(lane);
+    if (flush.lanesPending.size > 0) return undefined;
+    const { id, claims, lost, watermarkMs, createdAtMs } = flush;
+    return { id, table: this.table!, files: flush.files, claims, lost, watermarkMs, createdAtMs };
+  }
+
+  /** The flush is in the table. */
+  landed(flush: Flush): void {
+    this.flush = undefined;
+    for (const claim of flush.claims) {
+      const entry = this.entries.get(claim.key);
+      if (!entry) continue;
+      entry.landed = claim.next;
+      entry.rowsFlushing = 0;
+    }
+  }
+
+  /** Forgets all that has not landed; every topic-partition is to be placed again. */
+  drop(): void {
+    this.generation++;
+    this.phase = 'opening';
+    this.reopen = true;
+    if (this.flush && this.flush.lanesPending.size > 0) this.flush.abandoned = true;
+    for (const [key, entry] of this.entries) this.opening.set(key, entry.topicPartition);
+    this.entries.clear();
+    this.rows = 0;
+    this.bytes = 0;
+    this.#oldestAtMs = undefined;
+    this.#quietSinceMs = undefined;
+    this.#lost = [];
+  }
+
+  /** The topic-partition is no longer ours. */
+  forget(key: TopicPartitionKey): void {
+    this.opening.delete(key);
+    this.entries.delete(key);
+  }
+
+  /** Bytes in files that wait for their commit. */
+  get stagedBytes(): number {
+    return this.flush?.files.reduce((sum, file) => sum + file.fileSizeBytes, 0) ?? 0;
+  }
+}

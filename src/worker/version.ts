@@ -1,0 +1,6 @@
+import { readFileSync } from 'node:fs';
+
+/** This program's version, from its package.json: two folders up, from the sources and from dist alike. */
+export const version: string = (
+  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+).version;

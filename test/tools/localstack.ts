@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseEnv } from 'node:util';
+
+export interface Unit {
+  part: string;
+  unit: number;
+  state: 'running' | 'unhealthy' | 'stopped';
+  pid: number | null;
+  port: number | null;
+  version: string;
+}
+
+/** Real parts for tests: a data folder of their own, on free ports. */
+export class Localstack implements AsyncDisposable {
+  readonly data: string;
+  /** FRAZIL_BROKERS and the like, as of the last up. */
+  env: Record<string, string> = {};
+
+  private constructor(data: string) {
+    this.data = data;
+  }
+
+  /** Starts the named parts. Further arguments are those of localstack/up: '--brokers', '3', ... */
+  static async start(parts: readonly string[], ...args: readonly string[]): Promise<Localstack> {
+    const stack = new Localstack(join(tmpdir(), `frazil-localstack-${randomUUID()}`));
+    const freePorts = parts.flatMap((part) => [`--${part}-port`, '0']);
+    try {
+      await stack.up(...freePorts, ...args, ...parts);
+    } catch (error) {
+      await stack.stop();
+      throw error;
+    }
+    return stack;
+  }
+
+  /** Also brings back what has ended: up('--broker', '2'). */
+  async up(...args: readonly string[]): Promise<void> {
+    await run('up', this.data, args);
+    this.env = parseEnv(await readFile(join(this.data, 'env'), 'utf8')) as Record<string, string>;
+  }
+
+  /** down('--broker', '2', '--signal', 'KILL') */
+  async down(...args: readonly string[]): Promise<void> {
+    await run('down', this.data, args);
+  }
+
+  async status(): Promise<Unit[]> {
+    return JSON.parse(await run('status', this.data, ['--json'], [0, 1]));
+  }
+
+  /** Ends all parts and removes their data. */
+  async stop(): Promise<void> {
+    await this.down('--wipe');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** Runs a command of localstack and returns what it prints; what it complains of goes to our standard error. */
+async function run(
+  command: 'up' | 'down' | 'status',
+  data: string,
+  args: readonly string[],
+  successes: readonly number[] = [0],
+): Promise<string> {
+  const program = fileURLToPath(new URL(`../../localstack/${command}`, import.meta.url));
+  const child = spawn(program, ['--data', data, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const output = child.stdout.setEncoding('utf8').toArray();
+  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
+  child.once('error', reject);
+  child.once('close', resolve);
+  const code = await promise;
+  if (code === null || !successes.includes(code)) {
+    throw new Error(`localstack/${command} ${args.join(' ')} failed (${code})`);
+  }
+  return (await output).join('');
+}
