@@ -48,6 +48,7 @@ export async function retry<T>(
       if (spent || options.signal?.aborted || !isRetryable(error)) throw error;
       options.onRetry?.(error, attempt, waitMs);
       await ports.clock.sleep(waitMs, options.signal);
+      if (options.signal?.aborted) throw error;
     }
   }
 }

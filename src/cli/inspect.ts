@@ -114,12 +114,7 @@ async function inspect(
     throw new FatalError(`inspecting table ${name}: it does not exist in catalog ${config.catalog.name}`);
   const { metadata } = table;
   const resolution = resolveLedger(metadata, config.pipeline, mainBranch);
-  const ledger =
-    resolution.type === 'known'
-      ? resolution.ledger
-      : resolution.type === 'rolledBack'
-        ? resolution.lineage
-        : undefined;
+  const ledger = ledgerOf(resolution);
   const schema = currentSchema(metadata);
   const summary = branchHead(metadata, mainBranch)?.summary ?? {};
   const total = (what: string): number => Number(summary[`total-${what}`] ?? 0);
@@ -149,6 +144,14 @@ async function inspect(
     ...(await inspectPartitions(config, name, ledger)),
     ...(files ? { files: await inspectFiles(table, store) } : {}),
   };
+}
+
+/** What the table's present history says. */
+function ledgerOf(resolution: Resolution): Ledger | undefined {
+  if (resolution.type === 'known') return resolution.ledger;
+  return resolution.type === 'rolledBack' && typeof resolution.lineage !== 'string'
+    ? resolution.lineage
+    : undefined;
 }
 
 /** Newest first. */

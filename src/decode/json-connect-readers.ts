@@ -42,7 +42,7 @@ export function connectStructReader(
       return { name: undefined, read() {}, absent: absence(column, field.required, at) };
     return { name: field.name, ...connectSlot(c, source.schema, field.type, field.required, column, at) };
   });
-  return objectReader(c, members, path, 'an object', onUnknown);
+  return objectReader(c, members, path, onUnknown);
 }
 
 function connectSlot(

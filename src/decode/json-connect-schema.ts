@@ -35,7 +35,7 @@ export interface ConnectLeaf extends Common {
   scale: number | undefined;
 }
 
-export interface ConnectArray extends Common {
+interface ConnectArray extends Common {
   type: 'array';
   items: ConnectSchema;
 }

@@ -6,15 +6,13 @@ import { connectTypeName, parseConnectSchema } from './json-connect-schema.ts';
 import { KeyTable } from './json-keys.ts';
 import type { Read, ReaderContext } from './json-leaves.ts';
 import { fieldsReader } from './json-readers.ts';
-import { closeBrace, type JsonScanner, openBrace } from './json-scanner.ts';
+import { closeBrace, type JsonScanner, letterN, openBrace } from './json-scanner.ts';
 import { skipValue } from './json-skip.ts';
 
 /** The members of an envelope, in the order of their bits. */
 const memberNames = ['schema', 'payload'];
 const schemaBit = 1;
 const payloadBit = 2;
-
-const letterN = 110;
 
 /**
  * Reads `{"schema": ..., "payload": ...}`, in either order: the payload is read as its own schema describes it. With a

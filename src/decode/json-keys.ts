@@ -8,7 +8,7 @@ const longestUnknown = 128;
 const unpredictable = 0x7fffffff;
 
 /** A key of an object, as it is expected to stand in the text. */
-export class JsonKey {
+class JsonKey {
   /** Index of what it names; -1 for a key that nobody asked for. */
   readonly member: number;
   /** The key that followed this one last time. */

@@ -7,19 +7,8 @@ import { quote } from './json-scanner.ts';
 /** Longer keys are no numbers that a column could hold. */
 const longestBare = 100;
 
-/** The types whose values JSON writes without quotes, or may. */
-const bareKinds = new Set([
-  'boolean',
-  'int',
-  'long',
-  'float',
-  'double',
-  'decimal',
-  'date',
-  'time',
-  'timestamp',
-  'timestamptz',
-]);
+/** Types with values that are read only without quotes. */
+const bareKinds = new Set(['boolean', 'float', 'double', 'date', 'time', 'timestamp', 'timestamptz']);
 
 /**
  * Reads an object's key as a value of type `kind`, with the reader of such values. A number or boolean, which a key can

@@ -40,8 +40,9 @@ export function timeReader(
   expected: string,
   unit: Epoch,
 ): Read {
-  const { s } = c;
+  const { s, numbers } = c;
   const time = new TimeReader();
+  const factor = factorOf(unit);
   return () => {
     const at = s.position;
     if (s.bytes[at] === quote) {
@@ -51,7 +52,8 @@ export function timeReader(
       column.appendNumber(time.micros);
       return;
     }
-    const micros = Number(exactMicros(s, path, expected, unit));
+    let micros = quickMicros(s, numbers, factor);
+    if (Number.isNaN(micros)) micros = Number(exactMicros(s, path, expected, unit));
     if (micros < 0 || micros >= dayMicros) s.mismatch(path, expected, at, 'not within a day');
     column.appendNumber(micros);
   };
@@ -68,29 +70,32 @@ export function momentReader(
 ): Read {
   const { s, numbers } = c;
   const time = new TimeReader();
-  // Nanoseconds of today do not fit a double's integers: they always take the exact way.
-  const factor = unit === 'ns' ? 0 : 10 ** microScales[unit];
+  const factor = factorOf(unit);
   return () => {
     if (s.bytes[s.position] === quote) {
       appendText(s, time, kind, column, path, expected);
       return;
     }
-    const from = s.position;
-    if (factor !== 0 && numbers.integer()) {
-      const micros = wholeNumber(numbers) * factor;
-      if (Math.abs(micros) <= Number.MAX_SAFE_INTEGER) {
-        column.appendNumber(micros);
-        return;
-      }
-      s.position = from;
-    }
-    column.appendBigInt(exactMicros(s, path, expected, unit));
+    const micros = quickMicros(s, numbers, factor);
+    if (Number.isNaN(micros)) column.appendBigInt(exactMicros(s, path, expected, unit));
+    else column.appendNumber(micros);
   };
 }
 
-/** The integer last read as a double: exact within +-2^53. */
-function wholeNumber(numbers: NumberReader): number {
-  return numbers.high * 0x100000000 + (numbers.low >>> 0);
+/** Microseconds in a unit; 0 for nanoseconds, which always take the exact way: today's are beyond a double's integers. */
+function factorOf(unit: Epoch): number {
+  return unit === 'ns' ? 0 : 10 ** microScales[unit];
+}
+
+/** The microseconds of the integer at the position; NaN, with nothing taken, unless they are exact as a double. */
+function quickMicros(s: JsonScanner, numbers: NumberReader, factor: number): number {
+  const from = s.position;
+  if (factor !== 0 && numbers.integer()) {
+    const micros = (numbers.high * 0x100000000 + (numbers.low >>> 0)) * factor;
+    if (Math.abs(micros) <= Number.MAX_SAFE_INTEGER) return micros;
+    s.position = from;
+  }
+  return Number.NaN;
 }
 
 /** The microseconds that the number at the position stands for. */

@@ -3,7 +3,7 @@ import { DecodeError } from './decoder.ts';
 import { KeyTable } from './json-keys.ts';
 import type { Read, ReaderContext } from './json-leaves.ts';
 import { rejectEqualKeys } from './json-map-keys.ts';
-import { closeBrace, closeBracket, openBrace, openBracket, quote } from './json-scanner.ts';
+import { closeBrace, closeBracket, letterN, openBrace, openBracket, quote } from './json-scanner.ts';
 import { skipValue } from './json-skip.ts';
 
 /** Why there is no value to read. */
@@ -20,8 +20,6 @@ export interface Member extends Slot {
   name: string | undefined;
 }
 
-const letterN = 110;
-
 /** Reads the value at the position, which may be `null`, into `slot`. */
 function readSlot({ s }: ReaderContext, slot: Slot, path: string): void {
   if (s.first(path) === letterN) {
@@ -37,12 +35,14 @@ export function memberPath(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`;
 }
 
-/** Reads an object: each member at most once, in any order. What no member asks for is passed over. */
+/**
+ * Reads an object: each member at most once, in any order. What no member asks for is passed over; `onUnknown` hears of
+ * the first such keys.
+ */
 export function objectReader(
   { s }: ReaderContext,
   members: readonly Member[],
   path: string,
-  expected: string,
   onUnknown?: (name: string) => void,
 ): Read {
   const keys = new KeyTable(
@@ -60,7 +60,7 @@ export function objectReader(
   };
 
   return () => {
-    if (s.bytes[s.position] !== openBrace) s.mismatch(path, expected, s.position);
+    if (s.bytes[s.position] !== openBrace) s.mismatch(path, 'an object', s.position);
     object++;
     let found = 0;
     let key = keys.before;

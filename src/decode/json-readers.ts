@@ -29,7 +29,7 @@ export function fieldsReader(
       absent: absence(column, field.required, at),
     };
   });
-  return objectReader(c, members, path, 'an object', onUnknown);
+  return objectReader(c, members, path, onUnknown);
 }
 
 /** Reads a value as its column's type says. */
@@ -55,6 +55,7 @@ function valueReader(c: ReaderContext, type: Type, column: Column, path: string)
   }
 }
 
+/** Closes a struct once its members have been read. */
 export function structReader(readFields: Read, column: StructColumn): Read {
   return () => {
     readFields();

@@ -9,6 +9,8 @@ export const closeBrace = 125;
 export const openBracket = 91;
 export const closeBracket = 93;
 export const minus = 45;
+/** `null` is the only value that starts with it. */
+export const letterN = 110;
 const comma = 44;
 const colon = 58;
 const backslash = 92;

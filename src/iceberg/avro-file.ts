@@ -30,8 +30,22 @@ const long = avsc.types.LongType.__with({
   compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
 });
 
+/** avsc compiles code for every schema it is given; the same few come again and again. */
+const types = new Map<string, avsc.Type>();
+const typesMax = 100;
+
+function typeOf(schemaText: string): avsc.Type {
+  let type = types.get(schemaText);
+  if (!type) {
+    if (types.size >= typesMax) types.clear();
+    type = compile(JSON.parse(schemaText));
+    types.set(schemaText, type);
+  }
+  return type;
+}
+
 // A registry entry for "long" is not consulted for `{"type": "long", ...}` (avsc#496); the hook sees both forms.
-function typeOf(schema: AvroSchema): avsc.Type {
+function compile(schema: AvroSchema): avsc.Type {
   return avsc.Type.forSchema(
     schema as avsc.Schema,
     {
@@ -51,9 +65,10 @@ export function writeAvroFile(
   metadata: Readonly<Record<string, string>>,
   sync: Uint8Array,
 ): Uint8Array {
-  const type = typeOf(schema);
+  const schemaText = JSON.stringify(schema);
+  const type = typeOf(schemaText);
   const header: Record<string, Buffer> = {
-    'avro.schema': Buffer.from(JSON.stringify(schema)),
+    'avro.schema': Buffer.from(schemaText),
     'avro.codec': Buffer.from('deflate'),
   };
   for (const [key, value] of Object.entries(metadata)) header[key] = Buffer.from(value);
@@ -83,7 +98,7 @@ export function readAvroFile(bytes: Uint8Array, name: string): AvroFile {
   const metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(header.value)) metadata[key] = value.toString('utf8');
   const schema = JSON.parse(metadata['avro.schema']!) as { [key: string]: unknown };
-  const type = typeOf(schema);
+  const type = typeOf(metadata['avro.schema']!);
   const records: AvroRecord[] = [];
   let position = header.offset + syncLength;
   while (position < buffer.length) {

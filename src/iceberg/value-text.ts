@@ -1,9 +1,13 @@
 /** Text forms of typed values, as ISO 8601 and SQL write them. */
 
+const daysPerEra = 146_097;
+
 /** `2024-03-01` for days since the epoch; years outside 0-9999 carry a sign. */
 export function isoDate(days: number): string {
-  const date = new Date(days * 86_400_000);
-  const year = date.getUTCFullYear();
+  // The Gregorian calendar repeats every 400 years: `Date` ends at the year 275760, timestamps go further.
+  const eras = Math.floor(days / daysPerEra);
+  const date = new Date((days - eras * daysPerEra) * 86_400_000);
+  const year = date.getUTCFullYear() + eras * 400;
   const sign = year < 0 ? '-' : year > 9999 ? '+' : '';
   return `${sign}${pad(Math.abs(year), 4)}-${pad(date.getUTCMonth() + 1, 2)}-${pad(date.getUTCDate(), 2)}`;
 }

@@ -129,8 +129,9 @@ class ResponseCursor {
 
   skipTags(): void {
     for (let tags = this.unsignedVarint(); tags > 0; tags--) {
-      this.unsignedVarint();
-      this.#position += this.unsignedVarint();
+      this.unsignedVarint(); // its number
+      const length = this.unsignedVarint();
+      this.#position += length;
     }
   }
 }

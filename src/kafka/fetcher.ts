@@ -1,8 +1,8 @@
 import type { Clock } from '../base/clock.ts';
-import { FatalError, messageOf } from '../base/errors.ts';
+import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { kafkaErrorId, partitionError } from './errors.ts';
-import type { FetchedPartition } from './fetch-response.ts';
+import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
 import { summarize } from './record-set.ts';
 import type { LogRange, SourceEvent } from './source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
@@ -36,6 +36,8 @@ const retryMs = 200;
 const missingTopicMs = 30_000;
 
 interface Position extends TopicPartition {
+  /** Of the topic that the offset is one of: a later one of the same name has other records at the same offsets. */
+  topicId: string;
   offset: number;
   /** Changes with every seek, so that answers to older requests can be told. */
   generation: number;
@@ -53,10 +55,14 @@ export class Fetcher {
   readonly #inFlight = new Map<number, number>();
   /** Brokers that are left alone for a while. */
   readonly #resting = new Set<number>();
+  /** When each broker was asked last: with little allowed those that waited longest come first. */
+  readonly #askedAt = new Map<number, number>();
+  readonly #end = new AbortController();
   #emit: (event: SourceEvent) => void = () => {};
   #allowed = 0;
   #generation = 0;
   #served = 0;
+  #asked = 0;
   #topicMissingSinceMs: number | undefined;
   #closed = false;
 
@@ -68,12 +74,13 @@ export class Fetcher {
     this.#emit = emit;
   }
 
-  seek(topicPartition: TopicPartition, offset: number): number {
-    const { topic, partition } = topicPartition;
+  seek(topicPartition: TopicPartition & { topicId: string }, offset: number): number {
+    const { topic, partition, topicId } = topicPartition;
     const servedAt = this.#positions.get(keyOf(topicPartition))?.servedAt ?? 0;
     this.#positions.set(keyOf(topicPartition), {
       topic,
       partition,
+      topicId,
       offset,
       generation: ++this.#generation,
       servedAt,
@@ -91,7 +98,7 @@ export class Fetcher {
   }
 
   allow(bytes: number): void {
-    this.#allowed = bytes;
+    this.#allowed = Math.floor(bytes);
     this.#pump();
   }
 
@@ -103,6 +110,7 @@ export class Fetcher {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#end.abort();
     this.#positions.clear();
   }
 
@@ -117,7 +125,8 @@ export class Fetcher {
       if (led) led.push(position);
       else byLeader.set(leader, [position]);
     }
-    for (const [leader, positions] of byLeader) {
+    const askedAt = (leader: number): number => this.#askedAt.get(leader) ?? 0;
+    for (const [leader, positions] of [...byLeader].sort(([a], [b]) => askedAt(a) - askedAt(b))) {
       if (this.#inFlight.has(leader) || this.#resting.has(leader)) continue;
       const allowed = Math.min(bytesMax, this.#allowed - this.reservedBytes);
       if (allowed < allowedMin) return;
@@ -128,61 +137,60 @@ export class Fetcher {
 
   async #fetch(leader: number, positions: Position[], allowed: number): Promise<void> {
     this.#inFlight.set(leader, allowed);
-    const metadata = this.#ports.metadata();
+    this.#askedAt.set(leader, ++this.#asked);
     // Those that waited longest first: the broker fills its answer in this order.
     positions.sort((a, b) => a.servedAt - b.servedAt);
-    const asked = new Map(positions.map((position) => [keyOf(position), { ...position }]));
+    const asked = new Map(
+      positions.map((position) => [`${position.topicId}-${position.partition}`, { ...position }]),
+    );
     const request = {
       waitMs,
       bytesMin,
       bytesMax: allowed,
       partitionBytesMax: Math.min(partitionBytesMax, allowed),
-      topics: inRequestOrder(positions, (topic) => metadata.topics.get(topic)!.topicId),
+      topics: inRequestOrder(positions),
     };
-    let restMs = 0;
+    let rested: Promise<void>;
     try {
-      const response = await this.#ports.wire.fetch(metadata.brokers.get(leader)!, request);
-      restMs = response.throttleMs;
-      if (response.errorCode !== 0)
-        throw partitionError(`fetching from broker ${leader}`, response.errorCode);
-      this.#inFlight.delete(leader);
-      if (!this.#closed) restMs = Math.max(restMs, this.#takeAnswer(metadata, asked, response.partitions));
+      const response = await this.#ports.wire.fetch(this.#ports.metadata().brokers.get(leader)!, request);
+      rested = this.#rest(leader, this.#closed ? 0 : this.#takeAnswer(leader, asked, response));
     } catch (error) {
-      this.#inFlight.delete(leader);
-      if (this.#closed) return;
-      this.#ports.log.warn('fetching failed; trying again', { broker: leader, error: messageOf(error) });
-      await this.#refreshAndRest(leader, messageOf(error));
-      return;
+      rested = this.#takeFailure(leader, error);
     }
-    if (restMs > 0) await this.#rest(leader, restMs);
+    // Only now: the answer had to be taken, and the rest to begin, before anything else is asked of this broker.
+    this.#inFlight.delete(leader);
+    await rested;
     this.#pump();
   }
 
   /** Hands on what came. @returns how long to leave the broker alone, in ms. */
-  #takeAnswer(
-    metadata: ClusterMetadata,
-    asked: Map<TopicPartitionKey, Position>,
-    partitions: FetchedPartition[],
-  ): number {
-    const names = new Map([...metadata.topics.values()].map(({ topic, topicId }) => [topicId, topic]));
-    let restMs = 0;
-    for (const fetched of partitions) {
-      const topic = names.get(fetched.topicId);
-      if (topic === undefined) continue;
-      const key = keyOf({ topic, partition: fetched.partition });
-      const position = this.#positions.get(key);
-      // Sought elsewhere, revoked or lost since the request: the answer is for nobody.
-      if (!position || position.generation !== asked.get(key)?.generation) continue;
+  #takeAnswer(leader: number, asked: ReadonlyMap<string, Position>, response: FetchResponse): number {
+    if (response.errorCode !== 0) throw partitionError(`fetching from broker ${leader}`, response.errorCode);
+    let restMs = response.throttleMs;
+    for (const fetched of response.partitions) {
+      const request = asked.get(`${fetched.topicId}-${fetched.partition}`);
+      const position = request && this.#positions.get(keyOf(request));
+      if (!request || !position || this.#closed) continue;
+      // Sought elsewhere, revoked or lost since the request: the answer is for nobody. So it is when another broker,
+      // which leads the partition now, was faster.
+      if (position.generation !== request.generation || position.offset !== request.offset) continue;
       if (fetched.errorCode === 0) this.#takeRecords(position, fetched);
       else restMs = Math.max(restMs, this.#takeError(position, fetched.errorCode));
     }
     return restMs;
   }
 
+  /** No answer, or one that is an error as a whole. */
+  async #takeFailure(leader: number, error: unknown): Promise<void> {
+    if (this.#closed) return;
+    if (!isRetryable(error)) return this.#fail(error as Error);
+    this.#ports.log.warn('fetching failed; trying again', { broker: leader, error: messageOf(error) });
+    await this.#refreshAndRest(leader, messageOf(error));
+  }
+
   #takeRecords(position: Position, fetched: FetchedPartition): void {
     this.logRanges.set(keyOf(position), { start: fetched.logStartOffset, end: fetched.lastStableOffset });
     if (fetched.records.length === 0) return;
-    position.servedAt = ++this.#served;
     const { topic, partition, generation, offset: from } = position;
     let next: number;
     try {
@@ -196,10 +204,12 @@ export class Fetcher {
       return;
     }
     if (next === from) return; // not one whole batch: it comes when this topic-partition is asked for first
+    position.servedAt = ++this.#served;
     position.offset = next;
     // A copy of its own can be given to another thread; the answer's buffer is shared by all partitions.
     const records = new Uint8Array(fetched.records.length);
     records.set(fetched.records);
+    this.#allowed -= records.length;
     this.#emit({
       type: 'records',
       set: { topic, partition, generation, from, next, records, aborted: fetched.aborted },
@@ -240,26 +250,27 @@ export class Fetcher {
     }
   }
 
+  /** Leaves a broker alone for a while and until there is new metadata. */
   async #refreshAndRest(leader: number, reason: string): Promise<void> {
     this.#ports.log.debug('looking for leaders', { reason });
-    await Promise.all([this.#refresh(), this.#rest(leader, retryMs)]);
+    await this.#rest(leader, retryMs, this.#refresh());
     this.#pump();
   }
 
-  async #rest(leader: number, ms: number): Promise<void> {
+  async #rest(leader: number, ms: number, refreshed?: Promise<void>): Promise<void> {
+    if (ms <= 0) return;
     this.#resting.add(leader);
-    await this.#ports.clock.sleep(ms);
+    await Promise.all([this.#ports.clock.sleep(ms, this.#end.signal), refreshed]);
     this.#resting.delete(leader);
   }
 
   /** New metadata. A topic that was deleted or made anew stops everything: its offsets mean other records now. */
   async #refresh(): Promise<void> {
-    const before = this.#ports.metadata();
     try {
-      const after = await this.#ports.refresh();
+      const { topics } = await this.#ports.refresh();
       this.#topicMissingSinceMs = undefined;
-      for (const [topic, { topicId }] of before.topics) {
-        const now = after.topics.get(topic)?.topicId;
+      for (const { topic, topicId } of this.#positions.values()) {
+        const now = topics.get(topic)?.topicId;
         if (now !== undefined && now !== topicId)
           this.#fail(
             new FatalError(
@@ -278,6 +289,7 @@ export class Fetcher {
   }
 
   #fail(error: Error): void {
+    if (this.#closed) return;
     this.#closed = true;
     this.#emit({ type: 'failed', error });
   }
@@ -286,15 +298,11 @@ export class Fetcher {
 /** Partitions grouped by topic, topics in the order of their first partition. */
 function inRequestOrder(
   positions: readonly Position[],
-  topicIdOf: (topic: string) => string,
 ): { topicId: string; partitions: { partition: number; offset: number }[] }[] {
   const topics = new Map<string, { topicId: string; partitions: { partition: number; offset: number }[] }>();
-  for (const { topic, partition, offset } of positions) {
-    let entry = topics.get(topic);
-    if (!entry) {
-      entry = { topicId: topicIdOf(topic), partitions: [] };
-      topics.set(topic, entry);
-    }
+  for (const { topicId, partition, offset } of positions) {
+    const entry = topics.get(topicId) ?? { topicId, partitions: [] };
+    topics.set(topicId, entry);
     entry.partitions.push({ partition, offset });
   }
   return [...topics.values()];

@@ -1,5 +1,5 @@
-import type { Clock } from '../base/clock.ts';
-import { messageOf } from '../base/errors.ts';
+import { type Clock, withDeadline } from '../base/clock.ts';
+import { isRetryable, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { KafkaError } from './errors.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
@@ -51,7 +51,7 @@ const leaveTimeoutMs = 5_000;
 
 export function joinGroup(options: GroupOptions, ports: GroupPorts): GroupMembership {
   const member = new Member(options, ports);
-  void member.run();
+  member.start();
   return member;
 }
 
@@ -68,11 +68,17 @@ class Member implements GroupMembership {
   /** What the broker wants us to own, as last told; undefined while it has not said. */
   #target: Map<TopicPartitionKey, Owned> | undefined;
   readonly #revoking = new Set<TopicPartitionKey>();
-  /** True when the next heartbeat must name what is owned: after joining and after each change. */
-  #tellOwned = true;
+  /** True when the next heartbeat must name what is owned: after each change. */
+  #tellOwned = false;
+  /**
+   * True when the next heartbeat must tell everything: to join, and after any failure. The answer that was lost may have
+   * held a new epoch or assignment, and only to a full heartbeat does the broker say them again.
+   */
+  #tellAll = true;
   #intervalMs = firstIntervalMs;
   #wake = new AbortController();
   #stopped = false;
+  #running: Promise<void> = Promise.resolve();
 
   constructor(options: GroupOptions, ports: GroupPorts) {
     this.memberId = options.memberId;
@@ -80,7 +86,11 @@ class Member implements GroupMembership {
     this.#ports = ports;
   }
 
-  async run(): Promise<void> {
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async #run(): Promise<void> {
     while (!this.#stopped) {
       let waitMs = retryMs;
       try {
@@ -89,32 +99,32 @@ class Member implements GroupMembership {
       } catch (error) {
         if (!this.#survives(error)) return;
       }
-      if (waitMs > 0) await this.#ports.clock.sleep(waitMs, this.#wake.signal);
+      if (waitMs > 0 && !this.#stopped) await this.#ports.clock.sleep(waitMs, this.#wake.signal);
       this.#wake = new AbortController();
     }
   }
 
   async #beat(): Promise<void> {
-    const joining = this.memberEpoch === joinEpoch;
-    const telling = this.#tellOwned;
+    const all = this.#tellAll;
+    const owned = all || this.#tellOwned;
     this.#tellOwned = false;
-    let answer: GroupHeartbeatAnswer;
     try {
-      answer = await this.#ports.heartbeat({
+      const answer = await this.#ports.heartbeat({
         memberId: this.memberId,
         memberEpoch: this.memberEpoch,
         rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs,
-        topics: joining ? this.#options.topics : null,
-        owned: joining ? [] : telling ? byTopic(this.#owned.values()) : null,
+        topics: all ? this.#options.topics : null,
+        owned: owned ? byTopic(this.#owned.values()) : null,
       });
+      this.memberEpoch = answer.memberEpoch;
+      if (this.#stopped) return;
+      this.#intervalMs = answer.heartbeatIntervalMs;
+      if (answer.assignment) this.#target = await this.#named(answer.assignment);
+      this.#tellAll = false;
     } catch (error) {
-      this.#tellOwned ||= telling; // it may not have arrived
+      this.#tellAll = true;
       throw error;
     }
-    if (this.#stopped) return;
-    this.memberEpoch = answer.memberEpoch;
-    this.#intervalMs = answer.heartbeatIntervalMs;
-    if (answer.assignment) this.#target = await this.#named(answer.assignment);
     this.#reconcile();
   }
 
@@ -133,7 +143,7 @@ class Member implements GroupMembership {
   /** Moves from what is owned towards the target: first give up, then take. */
   #reconcile(): void {
     const target = this.#target;
-    if (!target || this.#revoking.size > 0) return;
+    if (!target || this.#stopped || this.#revoking.size > 0) return;
     // A topic of the same name with another id is another topic.
     const kept = (key: TopicPartitionKey, owned: Owned): boolean =>
       target.get(key)?.topicId === owned.topicId;
@@ -168,19 +178,21 @@ class Member implements GroupMembership {
 
   /** Whether the member goes on after a failed heartbeat. */
   #survives(error: unknown): boolean {
+    if (this.#stopped) return false;
     const id = error instanceof KafkaError ? error.id : '';
     if (id === 'FENCED_MEMBER_EPOCH' || id === 'UNKNOWN_MEMBER_ID' || id === 'STALE_MEMBER_EPOCH') {
       this.#ports.log.warn('the group has given our partitions to others; joining again', { reason: id });
       this.#loseAll();
       return true;
     }
-    if (error instanceof KafkaError && error.retryable) {
-      this.#ports.log.warn('no heartbeat with the group coordinator; trying again', {
+    if (isRetryable(error)) {
+      this.#ports.log.warn('a heartbeat with the group coordinator failed; trying again', {
         error: messageOf(error),
       });
       return true;
     }
     this.#stopped = true;
+    this.memberEpoch = joinEpoch;
     this.#ports.onFailed(error instanceof Error ? error : new Error(String(error)));
     return false;
   }
@@ -191,27 +203,30 @@ class Member implements GroupMembership {
     this.#revoking.clear();
     this.#target = undefined;
     this.memberEpoch = joinEpoch;
-    this.#tellOwned = true;
+    this.#tellAll = true;
     if (lost.length > 0) this.#ports.onLost(lost);
   }
 
   async leave(): Promise<void> {
-    const joined = this.memberEpoch !== joinEpoch && !this.#stopped;
     this.#stopped = true;
     this.#wake.abort();
-    if (!joined) return;
-    const beat = this.#ports.heartbeat({
-      memberId: this.memberId,
-      memberEpoch: leaveEpoch,
-      rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs,
-      topics: null,
-      owned: [],
-    });
-    const failed = (error: unknown): void =>
+    try {
+      await withDeadline(this.#ports.clock, leaveTimeoutMs, 'leaving the group', async () => {
+        await this.#running; // the heartbeat under way may be the one that joins
+        if (this.memberEpoch === joinEpoch) return;
+        await this.#ports.heartbeat({
+          memberId: this.memberId,
+          memberEpoch: leaveEpoch,
+          rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs,
+          topics: null,
+          owned: [],
+        });
+      });
+    } catch (error) {
       this.#ports.log.warn('leaving the group failed; its session has to run out', {
         error: messageOf(error),
       });
-    await Promise.race([beat.then(() => {}, failed), this.#ports.clock.sleep(leaveTimeoutMs)]);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Broker } from '@platformatic/kafka';
+import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { FatalError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -23,6 +24,8 @@ export interface KafkaSourceOptions {
   topics: readonly string[];
   /** A fixed assignment instead of membership: partitions per topic. */
   partitions?: Readonly<Record<string, readonly number[]>> | undefined;
+  /** How long a worker may take to land what it holds when partitions move (KIP-848). */
+  rebalanceTimeoutMs?: number;
 }
 
 export interface KafkaSourcePorts {
@@ -32,7 +35,6 @@ export interface KafkaSourcePorts {
   log: Log;
 }
 
-/** How long a worker may take to land what it holds when partitions move (KIP-848 `rebalance timeout`). */
 const rebalanceTimeoutMs = 60_000;
 /** For questions that are asked once: offsets, metadata, coordinators. */
 const askPolicy: RetryPolicy = { attemptsMax: 60, totalMs: 60_000, waitMinMs: 100, waitMaxMs: 2_000 };
@@ -48,6 +50,8 @@ export class KafkaSource implements Source {
   #metadata: ClusterMetadata | undefined;
   #refresh: Promise<ClusterMetadata> | undefined;
   #coordinator: Broker | undefined;
+  /** Which topic each assigned topic-partition is one of: positions are those of that topic, whatever comes after it. */
+  readonly #topicIds = new Map<TopicPartitionKey, string>();
   #membership: GroupMembership | undefined;
 
   constructor(options: KafkaSourceOptions, ports: KafkaSourcePorts) {
@@ -73,7 +77,7 @@ export class KafkaSource implements Source {
       return { clusterId: metadata.clusterId, topicPartitions: allPartitions(metadata) };
     }
     const topicPartitions = this.#fixedAssignment(partitions);
-    emit({ type: 'assigned', topicPartitions });
+    this.#assign(topicPartitions, emit);
     return { clusterId: metadata.clusterId, topicPartitions };
   }
 
@@ -90,17 +94,27 @@ export class KafkaSource implements Source {
     });
   }
 
+  #assign(topicPartitions: readonly AssignedPartition[], emit: (event: SourceEvent) => void): void {
+    for (const topicPartition of topicPartitions)
+      this.#topicIds.set(keyOf(topicPartition), topicPartition.topicId);
+    emit({ type: 'assigned', topicPartitions });
+  }
+
   #join(emit: (event: SourceEvent) => void): void {
     const { clock, log, random, wire } = this.#ports;
     this.#membership = joinGroup(
-      { topics: this.#options.topics, memberId: uuid(random), rebalanceTimeoutMs },
+      {
+        topics: this.#options.topics,
+        memberId: uuid(random),
+        rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs ?? rebalanceTimeoutMs,
+      },
       {
         clock,
         log,
         heartbeat: (beat) =>
           this.#atCoordinator((coordinator) => wire.groupHeartbeat(coordinator, this.#options.group, beat)),
         topicName: (topicId) => this.#topicName(topicId),
-        onAssigned: (topicPartitions) => emit({ type: 'assigned', topicPartitions }),
+        onAssigned: (topicPartitions) => this.#assign(topicPartitions, emit),
         onRevoked: (topicPartitions, withinMs) => {
           this.#fetcher.stop(topicPartitions);
           emit({ type: 'revoked', topicPartitions, withinMs });
@@ -115,7 +129,9 @@ export class KafkaSource implements Source {
   }
 
   seek(topicPartition: TopicPartition, offset: number): number {
-    return this.#fetcher.seek(topicPartition, offset);
+    const topicId = this.#topicIds.get(keyOf(topicPartition));
+    assert(topicId !== undefined, `${keyOf(topicPartition)} was assigned before it is sought`);
+    return this.#fetcher.seek({ ...topicPartition, topicId }, offset);
   }
 
   allow(bytes: number): void {

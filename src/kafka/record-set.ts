@@ -56,18 +56,18 @@ export function summarize(set: Buffer, from: number): RecordSetSummary {
 
 /** Where the batch at `position` ends; undefined when it is not whole: the broker cuts record sets at a size. */
 function batchEnd(set: Buffer, position: number): number | undefined {
-  if (position + headerLength > set.length) return undefined;
-  const length = set.readInt32BE(position + at.batchLength);
-  if (length < headerLength - lengthPrefix)
-    throw new FatalError(`a record batch claims a length of ${length} bytes`);
-  const end = position + lengthPrefix + length;
-  if (end > set.length) return undefined;
+  // First of all: in all formats it is in the same place, and older ones have shorter headers.
   const magic = set[position + at.magic];
+  if (magic === undefined) return undefined;
   if (magic !== 2)
     throw new FatalError(
       `message format v${magic} is not supported: the topic holds records from before Kafka 0.11`,
     );
-  return end;
+  const length = set.readInt32BE(position + at.batchLength);
+  if (length < headerLength - lengthPrefix)
+    throw new FatalError(`a record batch claims a length of ${length} bytes`);
+  const end = position + lengthPrefix + length;
+  return end > set.length ? undefined : end;
 }
 
 function readOffset(set: Buffer, position: number): number {
@@ -93,6 +93,8 @@ export class RecordSetReader {
   #abortedNext = 0;
   readonly #abortedProducers = new Set<bigint>();
   #position = 0;
+  /** Past the last offset of the batch before. */
+  #batchNext = 0;
 
   constructor(set: Buffer, from: number, aborted: readonly AbortedTransaction[] | null) {
     this.#set = set;
@@ -106,28 +108,40 @@ export class RecordSetReader {
    * @throws {FatalError} when a batch is damaged: its checksum or its inner lengths are wrong.
    */
   read(): boolean {
-    const set = this.#set;
     for (;;) {
       const start = this.#position;
-      const end = batchEnd(set, start);
+      const end = batchEnd(this.#set, start);
       if (end === undefined) return false;
       this.#position = end;
-      const base = readOffset(set, start);
-      const last = base + set.readInt32BE(start + at.lastOffsetDelta);
-      if (last < this.#from) continue;
-      const skipped = this.#isSkipped(start, end, last);
-      if (!skipped) {
-        try {
-          this.#readBatch(start, end, base);
-        } catch (error) {
-          throw new FatalError(`reading the record batch at offset ${base}: ${messageOf(error)}`, {
-            cause: error,
-          });
-        }
+      const base = readOffset(this.#set, start);
+      try {
+        if (this.#take(start, end, base)) return true;
+      } catch (error) {
+        throw new FatalError(`reading the record batch at offset ${base}: ${messageOf(error)}`, {
+          cause: error,
+        });
       }
-      this.next = last + 1;
-      if (!skipped && this.columns.count > 0) return true;
     }
+  }
+
+  /** Takes the batch at `start`. @returns whether it has records to be seen. */
+  #take(start: number, end: number, base: number): boolean {
+    const set = this.#set;
+    // Also of batches that are left out: a damaged flag must not hide records.
+    const stored = set.readUInt32BE(start + at.crc);
+    const computed = crc32c(set.subarray(start + at.attributes, end));
+    if (stored !== computed) throw new FatalError(`checksum is ${computed}, the batch says ${stored}`);
+    const last = base + set.readInt32BE(start + at.lastOffsetDelta);
+    // The base offset is outside of the checksum.
+    if (base < this.#batchNext || last < base)
+      throw new FatalError(`it ends at offset ${last}, the one before it at ${this.#batchNext - 1}`);
+    this.#batchNext = last + 1;
+    // Even before `from`: an abort marker there ends a transaction that the index names.
+    const skipped = this.#isSkipped(start, end, last);
+    if (last < this.#from) return false;
+    if (!skipped) this.#readBatch(start, end, base, last);
+    this.next = last + 1;
+    return !skipped && this.columns.count > 0;
   }
 
   /** True for control batches and, in read_committed, for data of aborted transactions. Keeps the aborted set. */
@@ -140,18 +154,17 @@ export class RecordSetReader {
       this.#abortedProducers.add(this.#aborted[this.#abortedNext++]!.producerId);
     const producer = set.readBigInt64BE(start + at.producerId);
     if (control) {
-      if (controlType(set.subarray(start + headerLength, end)) === abortMarker)
+      // Compaction may have left an empty batch of a marker, once all records of its transaction were gone.
+      const empty = set.readInt32BE(start + at.recordCount) === 0;
+      if (!empty && controlType(set.subarray(start + headerLength, end)) === abortMarker)
         this.#abortedProducers.delete(producer);
       return true;
     }
     return (attributes & attribute.transactional) !== 0 && this.#abortedProducers.has(producer);
   }
 
-  #readBatch(start: number, end: number, base: number): void {
+  #readBatch(start: number, end: number, base: number, last: number): void {
     const set = this.#set;
-    const stored = set.readUInt32BE(start + at.crc);
-    const computed = crc32c(set.subarray(start + at.attributes, end));
-    if (stored !== computed) throw new FatalError(`checksum is ${computed}, the batch says ${stored}`);
     const attributes = set.readInt16BE(start + at.attributes);
     const codec = attributes & attribute.codec;
     const body = set.subarray(start + headerLength, end);
@@ -159,6 +172,7 @@ export class RecordSetReader {
     const logAppendTime = (attributes & attribute.logAppendTime) !== 0;
     readRecords(this.columns, bytes, set.readInt32BE(start + at.recordCount), {
       baseOffset: base,
+      lastOffset: last,
       from: this.#from,
       baseTimestamp: Number(set.readBigInt64BE(start + at.baseTimestamp)),
       logAppendTimestamp: logAppendTime ? Number(set.readBigInt64BE(start + at.maxTimestamp)) : undefined,
@@ -179,6 +193,7 @@ function controlType(records: Buffer): number {
 
 interface BatchFrame {
   baseOffset: number;
+  lastOffset: number;
   /** Records below are left out: a batch may start before the offset that was asked for. */
   from: number;
   baseTimestamp: number;
@@ -204,6 +219,7 @@ function readRecords(columns: RecordColumns, bytes: Buffer, recordCount: number,
   } = columns;
   const cursor = { position: 0 };
   let n = 0;
+  let previous = frame.baseOffset - 1;
   for (let i = 0; i < recordCount; i++) {
     const length = varint(bytes, cursor);
     const end = cursor.position + length;
@@ -218,9 +234,13 @@ function readRecords(columns: RecordColumns, bytes: Buffer, recordCount: number,
     const valueStart = cursor.position;
     if (valueLength > 0) cursor.position += valueLength;
     const headerCount = varint(bytes, cursor);
-    if (keyLength < -1 || valueLength < -1 || headerCount < 0 || cursor.position > end)
-      throw new FatalError(`record ${i} has lengths that do not fit it`);
     const headerStart = cursor.position;
+    // A header takes two bytes at least.
+    if (keyLength < -1 || valueLength < -1 || headerCount < 0 || headerStart + headerCount * 2 > end)
+      throw new FatalError(`record ${i} has lengths that do not fit it`);
+    if (offset <= previous || offset > frame.lastOffset)
+      throw new FatalError(`record ${i} has offset ${offset} after ${previous}`);
+    previous = offset;
     cursor.position = end;
     if (offset < frame.from) continue;
     offsets[n] = offset;
@@ -233,6 +253,8 @@ function readRecords(columns: RecordColumns, bytes: Buffer, recordCount: number,
     headerCounts[n] = headerCount;
     n++;
   }
+  if (cursor.position !== bytes.length)
+    throw new FatalError(`${bytes.length - cursor.position} bytes are left behind its records`);
   columns.count = n;
 }
 
@@ -248,6 +270,7 @@ function varint(bytes: Buffer, cursor: Cursor): number {
     byte = bytes[cursor.position++]!;
     value |= (byte & 0x7f) << shift;
   }
+  if (byte > 0x7f) throw new FatalError('a number is longer than 32 bits');
   return (value >>> 1) ^ -(value & 1);
 }
 
@@ -261,6 +284,7 @@ function varlong(bytes: Buffer, cursor: Cursor): number {
     byte = bytes[cursor.position++]!;
     value += (byte & 0x7f) * scale;
   }
+  if (byte > 0x7f) throw new FatalError('a number is longer than 64 bits');
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
 

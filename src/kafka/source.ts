@@ -66,7 +66,10 @@ export interface Source {
    */
   seek(topicPartition: TopicPartition, offset: number): number;
 
-  /** How many bytes may be under way to us from now on; 0 stops fetching. */
+  /**
+   * How many bytes may come from now on, under way or not yet asked for; 0 stops fetching. What comes counts against it
+   * until the next call.
+   */
   allow(bytes: number): void;
   /** Bytes that requests in flight may still bring. */
   readonly reservedBytes: number;

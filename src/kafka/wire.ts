@@ -59,6 +59,8 @@ const apis: { name: string; api: { key: number; version: number } }[] = [
 ];
 
 export class Wire {
+  /** Whom to ask what every broker knows: those of the cluster as last known, then the configured ones. */
+  #anyone: Broker[];
   readonly #bootstrap: Broker[];
   readonly #pool: ConnectionPool;
   readonly #clock: Clock;
@@ -66,6 +68,7 @@ export class Wire {
 
   constructor(options: WireOptions, clock: Clock) {
     this.#bootstrap = options.brokers.map(parseBroker);
+    this.#anyone = this.#bootstrap;
     this.#clock = clock;
     this.#pool = new ConnectionPool(options.clientId, {
       connectTimeout: connectTimeoutMs,
@@ -85,7 +88,7 @@ export class Wire {
       return await withDeadline(this.#clock, connectTimeoutMs * 2 + requestTimeoutMs, doing, async () => {
         const connection =
           broker === 'any'
-            ? await this.#pool.getFirstAvailable(this.#bootstrap)
+            ? await this.#pool.getFirstAvailable(this.#anyone)
             : await this.#pool.get(broker);
         await this.#checkVersions(connection);
         return api.async(connection, ...args);
@@ -123,9 +126,15 @@ export class Wire {
       if (!partial?.topics?.every((topic) => topic.errorCode === 0)) throw error;
       answer = partial;
     }
+    const brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
+    const known = new Set([...brokers.values()].map(({ host, port }) => `${host}:${port}`));
+    this.#anyone = [
+      ...brokers.values(),
+      ...this.#bootstrap.filter(({ host, port }) => !known.has(`${host}:${port}`)),
+    ];
     return {
       clusterId: answer.clusterId ?? '',
-      brokers: new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }])),
+      brokers,
       topics: new Map(
         answer.topics.map(({ name, topicId, partitions }) => {
           const leaders: number[] = [];

@@ -30,7 +30,7 @@ const headerLength = 61;
 export function writeBatch(header: BatchHeader, records: readonly BatchRecord[]): Buffer {
   const body = new RecordWriter();
   for (const record of records) body.record(record);
-  const codec = header.codec ?? 'none';
+  const codec = records.length === 0 ? 'none' : (header.codec ?? 'none'); // as brokers write empty batches
   const compressed = compress(codec, body.bytes());
   const batch = Buffer.alloc(headerLength + compressed.length);
   batch.writeBigInt64BE(BigInt(header.baseOffset), 0);

@@ -45,6 +45,7 @@ class WasmFile implements FileEncoder {
   #outputBytes = 0;
   /** Column bytes of the row group under way: what it will shrink to is not known before it is written. */
   #inputBytes = 0;
+  #lastBatchBytes = 0;
 
   constructor(schema: Schema, options: EncodingOptions) {
     this.#schema = schema;
@@ -85,7 +86,8 @@ class WasmFile implements FileEncoder {
     } finally {
       table.free();
     }
-    this.#inputBytes += columns.byteLength();
+    this.#lastBatchBytes = columns.byteLength();
+    this.#inputBytes += this.#lastBatchBytes;
     this.#supply();
     await this.#wanted();
   }
@@ -120,7 +122,8 @@ class WasmFile implements FileEncoder {
     for await (const chunk of (await output) as unknown as AsyncIterable<Uint8Array>) {
       this.#chunks.push(chunk);
       this.#outputBytes += chunk.length;
-      if (chunk.length > magicLength) this.#inputBytes = 0;
+      // What did not fit into the row group is the rest of the last batch at most.
+      if (chunk.length > magicLength) this.#inputBytes = this.#lastBatchBytes;
     }
   }
 }

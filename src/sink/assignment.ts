@@ -31,6 +31,8 @@ export class Assignment {
     const { ports, state, partitions, writers } = this.#context;
     if (state !== 'running') return;
     ports.log.info('partitions assigned', { partitions: topicPartitions.map(keyOf) });
+    // Assigned again without having been taken away: whatever that means, it starts over from the ledger.
+    this.#forget(topicPartitions.map(keyOf).filter((key) => partitions.has(key)));
     this.#context.learnTopics(topicPartitions);
     for (const topicPartition of topicPartitions)
       partitions.set(keyOf(topicPartition), { topicPartition, lane: this.#leastLoadedLane(), generation: 0 });
@@ -89,6 +91,7 @@ export class Assignment {
     }
     writer.table = table;
     writer.phase = 'ready';
+    writer.seenAtMs = this.#context.ports.clock.nowMs();
     return true;
   }
 

@@ -39,23 +39,28 @@ export function checkClaims(ledger: Ledger | undefined, claims: readonly Claim[]
   const fenced: TopicPartitionKey[] = [];
   const behind: TopicPartitionKey[] = [];
   const next = new Map(base.next);
+  const starts = new Map(base.starts);
   const topicIds = new Map(base.topicIds);
   for (const topic of new Set(claims.map((claim) => parseKey(claim.key).topic))) {
-    if (!sameTopic(base, origin, topic)) forget(next, topic);
+    if (!sameTopic(base, origin, topic)) {
+      forget(next, topic);
+      forget(starts, topic);
+    }
     topicIds.set(topic, origin.topicIds.get(topic) ?? '');
   }
   for (const claim of claims) {
     const { key, start } = claim;
     assert(start <= claim.next, `I2: a claim never goes back (${key} ${start} to ${claim.next})`);
     const known = next.get(claim.key);
-    if (known === undefined ? claim.initial : known === claim.start) next.set(claim.key, claim.next);
+    if (known === undefined && claim.initial) starts.set(key, start);
+    if (known === undefined ? claim.initial : known === start) next.set(key, claim.next);
     // One that took up without the table's word has nothing to miss: it begins again where the table is.
-    else if (known !== undefined && (known > claim.start || claim.initial)) fenced.push(claim.key);
-    else behind.push(claim.key);
+    else if (known !== undefined && (known > start || claim.initial)) fenced.push(key);
+    else behind.push(key);
   }
   if (behind.length > 0) return { type: 'behind', keys: behind };
   if (fenced.length > 0) return { type: 'fenced', keys: fenced };
-  return { type: 'accepted', ledger: { clusterId: origin.clusterId, topicIds, next } };
+  return { type: 'accepted', ledger: { clusterId: origin.clusterId, topicIds, next, starts } };
 }
 
 /** Whether a ledger's offsets of a topic are about the topic that is being read now. */
@@ -65,6 +70,6 @@ export function sameTopic(ledger: Ledger, origin: Origin, topic: string): boolea
 }
 
 /** Offsets of a topic that is gone say nothing about the one that now has its name. */
-function forget(next: Map<TopicPartitionKey, number>, topic: string): void {
-  for (const key of next.keys()) if (parseKey(key).topic === topic) next.delete(key);
+function forget(offsets: Map<TopicPartitionKey, number>, topic: string): void {
+  for (const key of offsets.keys()) if (parseKey(key).topic === topic) offsets.delete(key);
 }

@@ -11,6 +11,7 @@ import type { Appended, Lane } from '../lane/lane.ts';
 import type { Store } from '../storage/store.ts';
 import { Budget } from './budget.ts';
 import type { Origin } from './claims.ts';
+import type { Ledger } from './ledger.ts';
 import type { SinkOptions } from './options.ts';
 import type { OpenedTable } from './positions.ts';
 import type { Flush, Landing } from './table-commit.ts';
@@ -58,6 +59,7 @@ export type SinkEvent =
     }
   | { type: 'laneFlushed'; writer: TableWriter; lane: number; files: DataFile[]; heldBytes: number }
   | { type: 'landing'; writer: TableWriter; flush: Flush; landing: Landing; startedAtMs: number }
+  | { type: 'looked'; writer: TableWriter; atMs: number; ledger: Ledger | undefined }
   | { type: 'mirrored' }
   | { type: 'covered'; covered: boolean }
   /** A table, or (without one) all of them, can be written no more. */

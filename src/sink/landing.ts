@@ -3,6 +3,8 @@ import type { DataFile } from '../iceberg/data-file.ts';
 import { mainBranch } from '../iceberg/metadata.ts';
 import type { Assignment } from './assignment.ts';
 import type { SinkContext, SinkEvent } from './context.ts';
+import type { Ledger } from './ledger.ts';
+import { readLedger } from './positions.ts';
 import { commitFlush } from './table-commit.ts';
 import type { TableWriter } from './table-writer.ts';
 
@@ -14,6 +16,9 @@ const commitPolicy: RetryPolicy = {
   waitMaxMs: 10_000,
 };
 
+/** How long a table may go unseen. */
+const lookIntervalMs = 5 * 60_000;
+
 /** Flushes and commits: when they are due, and what becomes of them. */
 export class LandingStage {
   readonly #context: SinkContext;
@@ -22,6 +27,33 @@ export class LandingStage {
   constructor(context: SinkContext, assignment: Assignment) {
     this.#context = context;
     this.#assignment = assignment;
+  }
+
+  /**
+   * A table that was not committed for long is looked at: on a quiet topic nothing else would notice that it was rolled
+   * back, dropped or made anew.
+   */
+  look(writer: TableWriter, nowMs: number): void {
+    if (writer.broken || writer.phase !== 'ready' || writer.flush || writer.entries.size === 0) return;
+    if (nowMs - writer.seenAtMs < lookIntervalMs) return;
+    const { ports, options } = this.#context;
+    writer.seenAtMs = nowMs;
+    this.#context.task(writer, readLedger(writer.table!, writer.options, options, ports), (ledger) => ({
+      type: 'looked',
+      writer,
+      atMs: nowMs,
+      ledger,
+    }));
+  }
+
+  onLooked(writer: TableWriter, atMs: number, ledger: Ledger | undefined): void {
+    // A commit that began or ended meanwhile has asked the ledger itself.
+    if (writer.seenAtMs !== atMs || writer.flush || writer.phase !== 'ready' || writer.agreesWith(ledger))
+      return;
+    this.#context.ports.log.warn('the ledger is not where it was left; starting over from it', {
+      table: writer.name,
+    });
+    this.#assignment.drop(writer, 'its ledger moved behind our back');
   }
 
   /** Starts a flush if the table wants one and none is under way (I5). `final`: a run ends, its ledger should be whole. */
@@ -91,6 +123,7 @@ export class LandingStage {
     const nowMs = ports.clock.nowMs();
     if (landing.type === 'landed') {
       writer.landed(flush);
+      writer.seenAtMs = nowMs;
       totals.landed(flush, nowMs);
       ports.log.info('committed', {
         table: writer.name,

@@ -11,8 +11,13 @@ export interface Ledger {
   readonly clusterId: string;
   /** Tells a topic from a later one of the same name. */
   readonly topicIds: ReadonlyMap<string, string>;
-  /** The next offset to land, per topic-partition: everything below has landed. */
+  /** The next offset to land, per topic-partition: everything from its start below it has landed. */
   readonly next: ReadonlyMap<TopicPartitionKey, number>;
+  /**
+   * Where the pipeline began with each topic-partition. Kept in the property only: after a rollback to before a
+   * topic-partition's first commit it is from here that its rows are missing.
+   */
+  readonly starts: ReadonlyMap<TopicPartitionKey, number>;
 }
 
 /** The names under which a pipeline writes into summaries and properties. */
@@ -37,22 +42,42 @@ export function ledgerNames(pipeline: string): {
   };
 }
 
-export const emptyLedger: Ledger = { clusterId: '', topicIds: new Map(), next: new Map() };
+export const emptyLedger: Ledger = { clusterId: '', topicIds: new Map(), next: new Map(), starts: new Map() };
 
-/** `{"v":1,"c":"<cluster>","t":{"<topic>":{"i":"<topic id>","e":[next of partition 0, ...]}}}`, null where unknown. */
+/**
+ * `{"v":1,"c":"<cluster>","t":{"<topic>":{"i":"<topic id>","e":[next of partition 0, ...]}}}`, null where unknown.
+ */
 export function writeLedger(ledger: Ledger): string {
-  return writeJson(ledgerToJson(ledger));
+  return writeJson(ledgerToJson(ledger, false));
 }
 
-function ledgerToJson(ledger: Ledger): Json {
-  const topics: { [topic: string]: { i: string; e: (number | null)[] } } = {};
+interface TopicLedger {
+  /** Topic id. */
+  i: string;
+  /** Next offset (end) by partition. */
+  e: (number | null)[];
+  /** Start by partition. */
+  s?: (number | null)[];
+}
+
+function ledgerToJson(ledger: Ledger, withStarts: boolean): Json {
+  const topics: { [topic: string]: TopicLedger } = {};
   for (const [key, next] of ledger.next) {
     const { topic, partition } = parseKey(key);
-    topics[topic] ??= { i: ledger.topicIds.get(topic) ?? '', e: [] };
-    topics[topic].e[partition] = next;
+    const entry = (topics[topic] ??= {
+      i: ledger.topicIds.get(topic) ?? '',
+      e: [],
+      ...(withStarts ? { s: [] } : {}),
+    });
+    entry.e[partition] = next;
+    if (entry.s) entry.s[partition] = ledger.starts.get(key) ?? null;
   }
-  for (const topic of Object.values(topics)) for (let i = 0; i < topic.e.length; i++) topic.e[i] ??= null;
-  return { v: 1, c: ledger.clusterId, t: topics };
+  // JSON has no holes.
+  for (const entry of Object.values(topics)) {
+    entry.e = Array.from(entry.e, (next) => next ?? null);
+    if (entry.s) entry.s = Array.from(entry.s, (start) => start ?? null);
+  }
+  return { v: 1, c: ledger.clusterId, t: topics as unknown as Json };
 }
 
 /** The inverse of {@link writeLedger}. @throws {FatalError} when it is not one, or of a later version. */
@@ -61,23 +86,22 @@ export function parseLedger(text: string, where: string): Ledger {
 }
 
 function ledgerFromJson(json: Json, where: string): Ledger {
-  const { v, c, t } = json as {
-    v: number;
-    c: string;
-    t: Record<string, { i: string; e: (number | null)[] }>;
-  };
+  const { v, c, t } = json as unknown as { v: number; c: string; t: Record<string, TopicLedger> };
   if (v !== 1)
     throw new FatalError(
       `reading the ledger in ${where}: version ${v} is not known; a newer frazil wrote it`,
     );
   const topicIds = new Map<string, string>();
   const next = new Map<TopicPartitionKey, number>();
-  for (const [topic, { i, e }] of Object.entries(t)) {
+  const starts = new Map<TopicPartitionKey, number>();
+  for (const [topic, { i, e, s }] of Object.entries(t)) {
     topicIds.set(topic, i);
     for (const [partition, offset] of e.entries())
       if (offset !== null) next.set(keyOf({ topic, partition }), offset);
+    for (const [partition, offset] of (s ?? []).entries())
+      if (offset !== null) starts.set(keyOf({ topic, partition }), offset);
   }
-  return { clusterId: c, topicIds, next };
+  return { clusterId: c, topicIds, next, starts };
 }
 
 /** The copy of the ledger in a table property, with the snapshot it was written with. */
@@ -93,7 +117,7 @@ export function writeLedgerProperty(property: LedgerProperty): string {
     'snapshot-id': String(property.snapshotId),
     'sequence-number': property.sequenceNumber,
     branch: property.branch,
-    offsets: ledgerToJson(property.ledger),
+    offsets: ledgerToJson(property.ledger, true),
   });
 }
 
@@ -114,9 +138,10 @@ export type Resolution =
   | { type: 'known'; ledger: Ledger }
   /**
    * The table has gone back behind what this pipeline has landed: a rollback, a replaced table, an overwritten branch.
-   * `lineage` is what its present history says, `property` what had landed.
+   * `lineage` is what its present history says: a ledger, `none` (the pipeline is not in it at all), or `expired` (the
+   * snapshots that could tell are gone). `property` is what had landed.
    */
-  | { type: 'rolledBack'; lineage: Ledger | undefined; property: LedgerProperty };
+  | { type: 'rolledBack'; lineage: Ledger | 'none' | 'expired'; property: LedgerProperty };
 
 /** A pure function of metadata: every worker that sees the same table comes to the same result. */
 export function resolveLedger(metadata: TableMetadata, pipeline: string, branch: string): Resolution {
@@ -126,7 +151,8 @@ export function resolveLedger(metadata: TableMetadata, pipeline: string, branch:
   const property = stored?.branch === branch ? stored : undefined;
   const { snapshot, broken } = nearestOwn(metadata, branch, names.offsets);
   if (snapshot) {
-    const lineage = parseLedger(snapshot.summary[names.offsets]!, `snapshot ${snapshot['snapshot-id']}`);
+    const summary = parseLedger(snapshot.summary[names.offsets]!, `snapshot ${snapshot['snapshot-id']}`);
+    const lineage = { ...summary, starts: property?.ledger.starts ?? summary.starts };
     const current =
       !property ||
       property.snapshotId === snapshot['snapshot-id'] ||
@@ -138,7 +164,7 @@ export function resolveLedger(metadata: TableMetadata, pipeline: string, branch:
   // Our snapshots have expired, and nothing says that the branch went back behind them.
   if (broken && head && head['sequence-number'] >= property.sequenceNumber)
     return { type: 'known', ledger: property.ledger };
-  return { type: 'rolledBack', lineage: undefined, property };
+  return { type: 'rolledBack', lineage: broken ? 'expired' : 'none', property };
 }
 
 /**
@@ -164,16 +190,9 @@ function nearestOwn(
 
 export type RollbackPolicy = 'halt' | 'replay' | 'skip';
 
-/** The ledger to go on from, once a rollback has been decided on. */
-export interface ResolvedLedger {
-  /** Undefined: the table has never heard of this pipeline. */
-  ledger: Ledger | undefined;
-  /** After a replay the group's offsets are ahead of the table and count for nothing. */
-  replayed: boolean;
-}
-
 /**
  * Decides on a rollback: by the operator's word in the table if there is one for it, else by the configured policy.
+ * @returns the ledger to go on from; undefined when the table has never heard of this pipeline.
  * @throws {FatalError} when the policy is to halt, with both sides and what to do.
  */
 export function decideRollback(
@@ -182,24 +201,40 @@ export function decideRollback(
   pipeline: string,
   table: string,
   policy: RollbackPolicy,
-): ResolvedLedger {
-  if (resolution.type === 'new') return { ledger: undefined, replayed: false };
-  if (resolution.type === 'known') return { ledger: resolution.ledger, replayed: false };
+): Ledger | undefined {
+  if (resolution.type === 'new') return undefined;
+  if (resolution.type === 'known') return resolution.ledger;
   const { lineage, property } = resolution;
-  const names = ledgerNames(pipeline);
+  const what =
+    `table ${table} has gone back behind what pipeline ${pipeline} has landed in snapshot ${property.snapshotId}: ` +
+    `landed ${writeLedger(property.ledger)}, its history now says ${typeof lineage === 'string' ? lineage : writeLedger(lineage)}`;
   switch (wordOnRollback(metadata, pipeline, property.snapshotId) ?? policy) {
-    case 'replay':
-      return { ledger: lineage ?? emptyLedger, replayed: true };
     case 'skip':
-      return { ledger: property.ledger, replayed: false };
+      return property.ledger;
+    case 'replay':
+      if (lineage !== 'expired')
+        return replayFrom(lineage === 'none' ? emptyLedger : lineage, property.ledger);
+      // The rows that are there now may be the pipeline's own: landing them again would double them.
+      throw new FatalError(
+        `${what}: the snapshots that could tell which offsets the present rows have are gone, so nothing can be landed ` +
+          'again safely. Compare max(_kafka_offset) in the table with what had landed; then choose onRollback: skip, or ' +
+          'roll the table on to a snapshot of this pipeline',
+      );
     case 'halt':
       throw new FatalError(
-        `table ${table} has gone back behind what pipeline ${pipeline} has landed (snapshot ${property.snapshotId}): ` +
-          `landed ${writeLedger(property.ledger)}, the table's history says ${lineage ? writeLedger(lineage) : 'nothing'}. ` +
-          `To land the missing offsets again set onRollback: replay (to leave them out: skip), or for this once set the ` +
-          `table property ${names.resolution} to "${property.snapshotId} replay" (or "${property.snapshotId} skip")`,
+        `${what}. To land the missing offsets again set onRollback: replay; to leave them out: skip. Or, for this once, set ` +
+          `the table property ${ledgerNames(pipeline).resolution} to "${property.snapshotId} replay" or "${property.snapshotId} skip"`,
       );
   }
+}
+
+/**
+ * What had landed before a rollback and is not in the table any more is landed again: from where the present history
+ * ends, or from the very start for topic-partitions that it does not know yet. The group's offsets do not count: they are
+ * those of the rows that are gone.
+ */
+function replayFrom(lineage: Ledger, landed: Ledger): Ledger {
+  return { ...landed, next: new Map([...landed.starts, ...lineage.next]) };
 }
 
 /** The operator's decision in the table property: `<snapshot id> <verb>`; it counts for that snapshot only. */

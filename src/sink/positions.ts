@@ -4,14 +4,15 @@ import type { Log } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import { type RetryPolicy, retry } from '../base/retry.ts';
 import { type Catalog, parseIdentifier, type Table } from '../catalog/catalog.ts';
+import { mainBranch } from '../iceberg/metadata.ts';
 import type { Field } from '../iceberg/types.ts';
 import type { AssignedPartition, Source } from '../kafka/source.ts';
 import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { type Origin, sameTopic } from './claims.ts';
-import { decideRollback, type ResolvedLedger, resolveLedger } from './ledger.ts';
+import { decideRollback, type Ledger, resolveLedger } from './ledger.ts';
 import type { SinkOptions, TableOptions } from './options.ts';
 import { creationOf } from './plan.ts';
-import { callTimeoutMs, loadTable } from './table-commit.ts';
+import { callTimeoutMs, loadTable, sameTable } from './table-commit.ts';
 
 /** Where a table takes a topic-partition up. */
 export interface Position {
@@ -55,21 +56,12 @@ export async function openTable(
   ports: PositionPorts,
 ): Promise<OpenedTable> {
   const table = await loadOrCreate(options, ports);
-  const resolved: ResolvedLedger = table
-    ? decideRollback(
-        resolveLedger(table.metadata, sink.pipeline, branch),
-        table.metadata,
-        sink.pipeline,
-        options.table,
-        options.onRollback,
-      )
-    : { ledger: undefined, replayed: false };
+  const ledger = table && ledgerOf(table, options, sink.pipeline, branch);
   const positions = new Map<TopicPartitionKey, Position>();
   const recreated: AssignedPartition[] = [];
   const unknown: AssignedPartition[] = [];
   for (const topicPartition of topicPartitions) {
     const key = keyOf(topicPartition);
-    const { ledger } = resolved;
     if (ledger && !sameTopic(ledger, origin, topicPartition.topic)) {
       if (sink.onTopicRecreated === 'halt')
         throw topicIsAnother(options.table, topicPartition, origin, ledger.clusterId);
@@ -84,9 +76,32 @@ export async function openTable(
     for (const [key, offset] of found) positions.set(key, { offset, initial: true });
   };
   if (recreated.length > 0) start(await ports.source.listOffsets(recreated, 'earliest'));
-  if (unknown.length > 0)
-    start(await unknownPositions(options.table, unknown, sink, resolved.replayed, ports));
+  if (unknown.length > 0) start(await unknownPositions(options.table, unknown, sink, ports));
   return { table, positions };
+}
+
+/** What the table says, after any rollback has been decided on. @throws {FatalError} when the decision is to halt. */
+function ledgerOf(table: Table, options: TableOptions, pipeline: string, branch: string): Ledger | undefined {
+  const { metadata } = table;
+  return decideRollback(
+    resolveLedger(metadata, pipeline, branch),
+    metadata,
+    pipeline,
+    options.table,
+    options.onRollback,
+  );
+}
+
+/** The ledger of a table that is being written. @throws {FatalError} when it is gone or another one has its name. */
+export async function readLedger(
+  known: Table,
+  options: TableOptions,
+  sink: Pick<SinkOptions, 'pipeline'>,
+  ports: PositionPorts,
+): Promise<Ledger | undefined> {
+  const doing = `looking at table ${options.table}`;
+  const table = await asking(doing, ports, () => loadTable(known.identifier, ports));
+  return ledgerOf(sameTable(known, table, doing), options, sink.pipeline, mainBranch);
 }
 
 async function loadOrCreate(options: TableOptions, ports: PositionPorts): Promise<Table | undefined> {
@@ -126,14 +141,10 @@ async function unknownPositions(
   table: string,
   topicPartitions: readonly AssignedPartition[],
   sink: Pick<SinkOptions, 'startAt'>,
-  replayed: boolean,
   ports: PositionPorts,
 ): Promise<Map<TopicPartitionKey, number>> {
   const { source, log } = ports;
-  // After a replay the group's offsets are those of rows that the table has lost.
-  const committed = replayed
-    ? new Map<TopicPartitionKey, never>()
-    : await source.committedOffsets(topicPartitions);
+  const committed = await source.committedOffsets(topicPartitions);
   const found = new Map<TopicPartitionKey, number>();
   for (const [key, { offset }] of committed) found.set(key, offset);
   if (found.size > 0)

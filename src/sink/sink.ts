@@ -105,6 +105,8 @@ export class Sink {
         return this.#landing.onLaneFlushed(event.writer, event.lane, event.files, event.heldBytes);
       case 'landing':
         return this.#landing.onLanding(event);
+      case 'looked':
+        return this.#landing.onLooked(event.writer, event.atMs, event.ledger);
       case 'mirrored':
         return; // the step that follows looks at what is left
       case 'covered':
@@ -130,6 +132,7 @@ export class Sink {
     for (const writer of writers) {
       this.#assignment.reopen(writer);
       this.#landing.advance(writer, nowMs, this.#isFinal);
+      if (this.#context.state === 'running') this.#landing.look(writer, nowMs);
     }
     this.#assignment.settleRevocations(nowMs);
     this.#mirror.follow(this.#assignment.mirrorOffsets(), nowMs);

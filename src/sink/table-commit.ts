@@ -135,17 +135,15 @@ export async function commitFlush(
 
 /** The table as it is now. I9: it must be the very table the files were written for. */
 async function loadSame(flush: Flush, name: string, ports: CommitPorts): Promise<Table> {
-  const table = await loadTable(flush.table.identifier, ports);
-  if (!table)
-    throw new FatalError(
-      `committing table ${name}: it was dropped; rows since its last snapshot are still in Kafka`,
-    );
-  const expected = flush.table.metadata['table-uuid'];
-  if (table.metadata['table-uuid'] !== expected)
-    throw new FatalError(
-      `committing table ${name}: it was dropped and made anew (uuid ${expected} is now ${table.metadata['table-uuid']})`,
-    );
-  return table;
+  return sameTable(flush.table, await loadTable(flush.table.identifier, ports), `committing table ${name}`);
+}
+
+/** @throws {FatalError} unless `now` is the table that was `known`. */
+export function sameTable(known: Table, now: Table | undefined, doing: string): Table {
+  if (!now) throw new FatalError(`${doing}: it was dropped; what has not landed is still in Kafka`);
+  const [before, after] = [known.metadata['table-uuid'], now.metadata['table-uuid']];
+  if (before === after) return now;
+  throw new FatalError(`${doing}: it was dropped and made anew (uuid ${before} is now ${after})`);
 }
 
 /** Loads a table within the deadline. */
@@ -182,7 +180,7 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
   const landed = findFlush(metadata, options.branch, names.flush, flush.id);
   if (landed && resolution.type === 'known')
     return { type: 'landed', table, ledger: resolution.ledger, snapshotId: landed['snapshot-id'] };
-  const { ledger } = decideRollback(resolution, metadata, options.pipeline, name, options.onRollback);
+  const ledger = decideRollback(resolution, metadata, options.pipeline, name, options.onRollback);
   const verdict = checkClaims(ledger, flush.claims, options.origin);
   if (verdict.type === 'fenced') return verdict;
   if (verdict.type === 'behind') {

@@ -6,6 +6,7 @@ import type { AssignedPartition } from '../kafka/source.ts';
 import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { AppendedTable } from '../lane/lane.ts';
 import type { Claim } from './claims.ts';
+import type { Ledger } from './ledger.ts';
 import type { CommitTriggers, TableOptions } from './options.ts';
 import type { Position } from './positions.ts';
 import type { Flush } from './table-commit.ts';
@@ -30,8 +31,10 @@ export interface Entry {
   next: number;
   /** Everything below was given to the lane. */
   handed: number;
-  /** Rows between `start` and `next`. */
+  /** Rows between `start` and `next`, their bytes, and when the first of them was received. */
   rowsFilling: number;
+  bytesFilling: number;
+  oldestAtMs: number | undefined;
   /** Rows of the flush under way. */
   rowsFlushing: number;
   /** Everything below is in the table. */
@@ -80,6 +83,8 @@ export class TableWriter {
   broken = false;
   /** Topic-partitions that are being opened. */
   readonly opening: Map<TopicPartitionKey, AssignedPartition> = new Map();
+  /** When the table was last seen to agree with us: by a commit, or by looking. */
+  seenAtMs = 0;
   rows = 0;
   bytes = 0;
   #oldestAtMs: number | undefined;
@@ -110,6 +115,8 @@ export class TableWriter {
       next: offset,
       handed: offset,
       rowsFilling: 0,
+      bytesFilling: 0,
+      oldestAtMs: undefined,
       rowsFlushing: 0,
       landed: offset,
       timestampMaxMs: -1,
@@ -134,11 +141,16 @@ export class TableWriter {
     entry.next = result.next;
     entry.handed = Math.max(entry.handed, result.next);
     entry.rowsFilling += rows;
+    entry.bytesFilling += result.bytes;
     entry.timestampMaxMs = Math.max(entry.timestampMaxMs, result.timestampMaxMs);
     this.rows += rows;
     this.bytes += result.bytes;
-    if (rows > 0) this.#oldestAtMs ??= receivedAtMs;
-    else if (moved) this.#quietSinceMs ??= receivedAtMs;
+    if (rows > 0) {
+      entry.oldestAtMs ??= receivedAtMs;
+      this.#oldestAtMs ??= receivedAtMs;
+    } else if (moved) {
+      this.#quietSinceMs ??= receivedAtMs;
+    }
   }
 
   /** Retention took `[from, to)` before it could be read; the claim goes on behind it. */
@@ -154,7 +166,8 @@ export class TableWriter {
   dueAtMs(triggers: CommitTriggers): number | undefined {
     if (this.rows >= triggers.rows || this.bytes >= triggers.bytes) return 0;
     if (this.#oldestAtMs !== undefined) return this.#oldestAtMs + triggers.intervalMs;
-    return this.#quietSinceMs === undefined ? undefined : this.#quietSinceMs + quietFlushMs;
+    if (this.#quietSinceMs === undefined || !this.hasProgress) return undefined;
+    return this.#quietSinceMs + quietFlushMs;
   }
 
   /** True when claims could move the ledger, with rows or without. */
@@ -187,10 +200,18 @@ export class TableWriter {
     return entry.rowsFilling === 0 && entry.rowsFlushing === 0 ? entry.next : entry.landed;
   }
 
+  /** Whether the table's ledger is where these claims take up: nobody has rolled it back or written in our place. */
+  agreesWith(ledger: Ledger | undefined): boolean {
+    for (const [key, entry] of this.entries)
+      if (ledger?.next.get(key) !== (entry.initial ? undefined : entry.start)) return false;
+    return true;
+  }
+
   /** I5: one flush at a time. @returns the lanes that must close their files. */
   beginFlush(random: Parameters<typeof uuid>[0], nowMs: number): readonly number[] {
     assert(!this.flush && this.phase === 'ready', 'I5: at most one commit in flight per table');
     const lanes = new Set([...this.entries.values()].map((entry) => entry.lane));
+    assert(lanes.size > 0, 'a flush has something to flush');
     this.flush = {
       id: uuid(random),
       createdAtMs: this.#oldestAtMs ?? nowMs,
@@ -202,9 +223,6 @@ export class TableWriter {
       abandoned: false,
     };
     this.#lost = [];
-    this.rows = 0;
-    this.bytes = 0;
-    this.#oldestAtMs = undefined;
     this.#quietSinceMs = undefined;
     return [...lanes];
   }
@@ -234,9 +252,14 @@ export class TableWriter {
         flush.watermarkMs = Math.min(flush.watermarkMs ?? Number.POSITIVE_INFINITY, entry.timestampMaxMs);
       entry.start = entry.next;
       entry.initial = false;
+      this.rows -= entry.rowsFilling;
+      this.bytes -= entry.bytesFilling;
       entry.rowsFlushing = entry.rowsFilling;
       entry.rowsFilling = 0;
+      entry.bytesFilling = 0;
+      entry.oldestAtMs = undefined;
     }
+    this.#oldestAtMs = this.#findOldest();
     const inFiles = files.reduce((sum, file) => sum + file.recordCount, 0);
     assert(inFiles === rows, `I10: lane ${lane} was given ${rows} rows, its files have ${inFiles}`);
     flush.files.push(...files);
@@ -244,6 +267,13 @@ export class TableWriter {
     if (flush.lanesPending.size > 0) return undefined;
     const { id, claims, lost, watermarkMs, createdAtMs } = flush;
     return { id, table: this.table!, files: flush.files, claims, lost, watermarkMs, createdAtMs };
+  }
+
+  #findOldest(): number | undefined {
+    let oldest: number | undefined;
+    for (const { oldestAtMs } of this.entries.values())
+      if (oldestAtMs !== undefined && (oldest === undefined || oldestAtMs < oldest)) oldest = oldestAtMs;
+    return oldest;
   }
 
   /** The flush is in the table. */

@@ -1,11 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { type FileHandle, link, mkdir, open, readFile, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { AlreadyExistsError, FatalError, NotFoundError, TransientError } from '../base/errors.ts';
 import type { Store } from './store.ts';
 
-/** Files on this machine, named by `file://` URIs (or plain paths, as some writers put them into metadata). */
+/** Files on this machine, named by `file:` URIs (or plain paths, as some writers put them into metadata). */
 export class LocalStore implements Store {
   async put(location: string, parts: readonly Uint8Array[]): Promise<void> {
     const path = localPath(location);
@@ -33,39 +33,56 @@ export class LocalStore implements Store {
   }
 }
 
-/** The path of a `file:` URI in any of its spellings (`file:/a`, `file:///a`), or a plain path as it is. */
+/**
+ * The path of a `file:` URI in any of its spellings (`file:/a`, `file:///a`), or a plain path as it is.
+ *
+ * Non-obvious: nothing is percent-decoded, for no reader of Iceberg tables does (Hadoop, PyArrow, DuckDB): to all of them
+ * `file:///a/day=%C3%A9` is a folder whose name has percent signs.
+ */
 export function localPath(location: string): string {
-  if (!location.startsWith('file:')) return location;
-  return fileURLToPath(location.replace(/^file:\/*/, 'file:///'));
+  return location.replace(/^file:\/*/, '/');
 }
 
 /** The `file:///` URI of an absolute path: the spelling every reader takes. */
 export function localLocation(path: string): string {
-  return pathToFileURL(path).href.replace(/\/+$/, '');
+  return `file://${path}`.replace(/\/+$/, '');
 }
 
+/**
+ * Writes beside the name and then links: nobody ever finds half a file under the name, whatever happens to the writer,
+ * and what is there already stays.
+ */
 async function writeNew(path: string, parts: readonly Uint8Array[]): Promise<void> {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-  let file: FileHandle;
+  const folder = dirname(path);
+  const draft = join(folder, `.${randomUUID()}.part`);
+  const file = await openNew(draft, folder);
   try {
-    file = await open(path, flags, 0o644);
+    try {
+      for (const part of parts) await file.writeFile(part);
+      // A catalog must never point at a file that a power cut takes away.
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await link(draft, path);
+  } finally {
+    await unlink(draft).catch(() => {});
+  }
+  await syncFolder(folder);
+}
+
+async function openNew(path: string, folder: string): Promise<FileHandle> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  try {
+    return await open(path, flags, 0o644);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    await mkdir(dirname(path), { recursive: true });
-    file = await open(path, flags, 0o644);
   }
-  try {
-    for (const part of parts) await file.writeFile(part);
-    // A catalog must never point at a file that a power cut takes away.
-    await file.sync();
-  } catch (error) {
-    // Half a file must not block the next attempt at this location.
-    await unlink(path).catch(() => {});
-    throw error;
-  } finally {
-    await file.close();
-  }
-  await syncFolder(dirname(path));
+  const first = await mkdir(folder, { recursive: true });
+  // Each new folder is an entry of the one above it.
+  if (first !== undefined)
+    for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+  return open(path, flags, 0o644);
 }
 
 async function syncFolder(path: string): Promise<void> {

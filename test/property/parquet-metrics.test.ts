@@ -1,0 +1,46 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type ColumnMetrics, MetricsCollector } from '../../src/parquet/metrics.ts';
+import type { Schema } from '../../src/iceberg/schema.ts';
+import type { Row } from '../tools/canonical.ts';
+import { columnsOf, rows, schemas } from '../unit/arrow/rows.ts';
+import { decodeBound, type ExpectedMetrics, expectedMetrics, measuredLeaves } from '../unit/iceberg/bounds.ts';
+
+function collect(schema: Schema, chunks: readonly Row[][], mode: string): ColumnMetrics {
+  const collector = new MetricsCollector(schema, { 'write.metadata.metrics.default': mode });
+  for (const chunk of chunks) collector.add(columnsOf(schema, chunk));
+  return collector.finish();
+}
+
+function shown(schema: Schema, metrics: ColumnMetrics): ExpectedMetrics {
+  const types = new Map(measuredLeaves(schema).map(({ id, type }) => [id, type]));
+  const texts = (counts: Map<number, number>): Record<string, string> =>
+    Object.fromEntries([...counts].map(([id, count]) => [id, String(count)]));
+  const bounds = (encoded: Map<number, Uint8Array>): ExpectedMetrics['lowerBounds'] =>
+    Object.fromEntries([...encoded].map(([id, bytes]) => [id, decodeBound(types.get(id)!, bytes)]));
+  return {
+    valueCounts: texts(metrics.valueCounts),
+    nullCounts: texts(metrics.nullValueCounts),
+    nanCounts: texts(metrics.nanValueCounts),
+    lowerBounds: bounds(metrics.lowerBounds),
+    upperBounds: bounds(metrics.upperBounds),
+  };
+}
+
+test('metrics are what the rows say, however the rows are cut into chunks and the bounds cut short', () => {
+  const cases = schemas(2).chain((schema) =>
+    fc.record({
+      schema: fc.constant(schema),
+      chunks: fc.array(rows(schema, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 4 }),
+      length: fc.constantFrom(1, 2, 3, 16, Number.POSITIVE_INFINITY),
+    }),
+  );
+  fc.assert(
+    fc.property(cases, ({ schema, chunks, length }) => {
+      const mode = Number.isFinite(length) ? `truncate(${length})` : 'full';
+      const metrics = collect(schema, chunks, mode);
+      expect(shown(schema, metrics)).toEqual(expectedMetrics(schema, chunks.flat(), length));
+    }),
+    { numRuns: 400 },
+  );
+});

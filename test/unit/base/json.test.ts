@@ -1,0 +1,60 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseJson, writeJson } from '../../../src/base/json.ts';
+
+test.each([
+  ['9007199254740991', 9007199254740991],
+  ['9007199254740992', 9007199254740992n],
+  ['-9007199254740993', -9007199254740993n],
+  ['9223372036854775807', 9223372036854775807n],
+  ['-9223372036854775808', -9223372036854775808n],
+  ['123456789012345678901234567890', 123456789012345678901234567890n],
+  ['0', 0],
+  ['1.5', 1.5],
+  ['1e3', 1000],
+  ['12345678901234567890.5', 12345678901234567890.5],
+  ['1e30', 1e30],
+  ['"9223372036854775807"', '9223372036854775807'],
+])('%s is read exactly', (text, value) => {
+  expect(parseJson(text)).toBe(value);
+  expect(parseJson(`{"a":[${text}]}`)).toEqual({ a: [value] });
+});
+
+test('a number that only a float can hold stays a float, and an integer beyond 2^53 stays an integer when written', () => {
+  const text = '{"id":4611686018427387905,"half":0.5,"list":[9223372036854775807,null,true,"x"]}';
+  expect(writeJson(parseJson(text))).toBe(text);
+});
+
+test('undefined members are left out, bigints have no quotes, indentation is kept', () => {
+  expect(writeJson({ a: undefined, b: 3n })).toBe('{"b":3}');
+  expect(writeJson({ b: [9223372036854775807n] }, 2)).toBe('{\n  "b": [\n    9223372036854775807\n  ]\n}');
+});
+
+test('what is no JSON is a SyntaxError', () => {
+  for (const text of ['', '{', '{"a":01}', 'nul', "{'a':1}"]) expect(() => parseJson(text)).toThrow(SyntaxError);
+});
+
+test('any tree of values comes back, whatever the size of its integers', () => {
+  const leaf = fc.oneof(
+    fc.bigInt({ min: -(2n ** 80n), max: 2n ** 80n }).map((n) => (Number.isSafeInteger(Number(n)) ? Number(n) : n)),
+    fc.integer(),
+    // A double of that size has no fraction, so its text would be an integer's.
+    fc.double({ noNaN: true, noDefaultInfinity: true }).filter((n) => !Number.isInteger(n)),
+    fc.string({ unit: 'binary' }),
+    fc.boolean(),
+    fc.constant(null),
+  );
+  const { tree } = fc.letrec((tie) => ({
+    tree: fc.oneof(
+      { depthSize: 'small' },
+      leaf,
+      fc.array(tie('tree'), { maxLength: 4 }),
+      fc.dictionary(fc.string(), tie('tree'), { maxKeys: 4 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(tree, (value) => {
+      expect(parseJson(writeJson(value))).toEqual(value);
+    }),
+  );
+});
