@@ -85,6 +85,8 @@ export function sqlitePointers(path: string, catalogName: string): Pointers {
               (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location, iceberg_type)
             VALUES (?, ?, ?, ?, NULL, 'TABLE')`)
           .run(catalog, namespace, name, location);
+        const other = db.prepare(`SELECT 1 FROM iceberg_tables WHERE ${key} AND NOT ${isTable}`);
+        if (other.get(catalog, namespace, name)) throw new FatalError('there is a view of this name');
         return inserted.changes === 1;
       });
     },
@@ -100,6 +102,7 @@ export function sqlitePointers(path: string, catalogName: string): Pointers {
           ? { type: 'applied' }
           : { type: 'rejected', reason: 'another commit moved the table first' };
       } catch (error) {
+        if (sqliteCode((error as Error).cause) === SQLITE_READONLY) throw error;
         return { type: outcomeOf(error), reason: messageOf(error) };
       }
     },
@@ -119,10 +122,22 @@ export function sqliteCatalog(
 
 function prepareSchema(db: DatabaseSync): void {
   db.exec(schema);
-  const columns = db.prepare('PRAGMA table_info(iceberg_tables)').all();
+  if (hasTypeColumn(db)) return;
   // A file made by an older Java or PyIceberg (V0): the same upgrade that Java makes for jdbc.schema-version=V1.
-  if (!columns.some((column) => column['name'] === 'iceberg_type'))
-    db.exec('ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)');
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    // Another process may have been faster.
+    if (!hasTypeColumn(db)) db.exec('ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)');
+    db.exec('COMMIT');
+  } catch (error) {
+    db.exec('ROLLBACK');
+    throw error;
+  }
+}
+
+function hasTypeColumn(db: DatabaseSync): boolean {
+  const columns = db.prepare('PRAGMA table_info(iceberg_tables)').all();
+  return columns.some((column) => column['name'] === 'iceberg_type');
 }
 
 const SQLITE_BUSY = 5;
@@ -149,7 +164,5 @@ function failure(doing: string, error: unknown): Error {
 /** A statement that could not get its lock or its space was rolled back; of an I/O error nobody can tell. */
 function outcomeOf(error: unknown): 'rejected' | 'unknown' {
   const code = sqliteCode((error as Error).cause);
-  return code === SQLITE_BUSY || code === SQLITE_LOCKED || code === SQLITE_FULL || code === SQLITE_READONLY
-    ? 'rejected'
-    : 'unknown';
+  return code === SQLITE_BUSY || code === SQLITE_LOCKED || code === SQLITE_FULL ? 'rejected' : 'unknown';
 }

@@ -1,6 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import avsc from 'avsc';
-import { FatalError } from '../base/errors.ts';
+import { FatalError, messageOf } from '../base/errors.ts';
 
 /**
  * Avro object container files (Avro 1.12 "Object Container Files") for manifests and manifest lists.
@@ -38,7 +38,7 @@ function typeOf(schemaText: string): avsc.Type {
   let type = types.get(schemaText);
   if (!type) {
     if (types.size >= typesMax) types.clear();
-    type = compile(JSON.parse(schemaText));
+    type = compile(withAvroNames(JSON.parse(schemaText)));
     types.set(schemaText, type);
   }
   return type;
@@ -53,6 +53,25 @@ function compile(schema: AvroSchema): avsc.Type {
         node === 'long' || (node as { type?: unknown } | null)?.type === 'long' ? long : undefined,
     } as object,
   );
+}
+
+/** Java leaves letters of all alphabets in field names; Avro, and so avsc, does not take them. */
+function withAvroNames(schema: AvroSchema): AvroSchema {
+  if (Array.isArray(schema)) return schema.map(withAvroNames);
+  if (schema === null || typeof schema !== 'object') return schema;
+  const { fields, type, items } = schema as { [key: string]: AvroSchema | undefined };
+  return {
+    ...schema,
+    ...(type === undefined ? {} : { type: withAvroNames(type) }),
+    ...(items === undefined ? {} : { items: withAvroNames(items) }),
+    ...(Array.isArray(fields) ? { fields: fields.map(withAvroName) } : {}),
+  };
+}
+
+function withAvroName(field: AvroSchema): AvroSchema {
+  const { name, ...rest } = withAvroNames(field) as { name: string };
+  const safe = avroName(name);
+  return safe === name ? { name, ...rest } : { 'iceberg-field-name': name, ...rest, name: safe };
 }
 
 const headerType = avsc.Type.forSchema({ type: 'map', values: 'bytes' });
@@ -93,24 +112,36 @@ export function readAvroFile(bytes: Uint8Array, name: string): AvroFile {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (!buffer.subarray(0, 4).equals(magic))
     throw new FatalError(`reading ${name}: not an Avro container file`);
-  const header = headerType.decode(buffer, 4) as { value: Record<string, Buffer>; offset: number };
-  if (header.offset < 0) throw new FatalError(`reading ${name}: its header is cut off`);
+  try {
+    return decodeFile(buffer);
+  } catch (error) {
+    throw new FatalError(`reading ${name}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function decodeFile(buffer: Buffer): AvroFile {
+  const header = headerType.decode(buffer, magic.length) as { value: Record<string, Buffer>; offset: number };
+  if (header.offset < 0) throw new Error('its header is cut off');
   const metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(header.value)) metadata[key] = value.toString('utf8');
-  const schema = JSON.parse(metadata['avro.schema']!) as { [key: string]: unknown };
+  const schema = withAvroNames(JSON.parse(metadata['avro.schema']!)) as AvroFile['schema'];
   const type = typeOf(metadata['avro.schema']!);
   const records: AvroRecord[] = [];
   let position = header.offset + syncLength;
+  const sync = buffer.subarray(header.offset, position);
+  if (sync.length < syncLength) throw new Error('its header is cut off');
   while (position < buffer.length) {
     const count = countType.decode(buffer, position) as { value: number; offset: number };
     const size = countType.decode(buffer, count.offset) as { value: number; offset: number };
     const end = size.offset + size.value;
     if (count.offset < 0 || size.offset < 0 || end + syncLength > buffer.length)
-      throw new FatalError(`reading ${name}: it is cut off at byte ${position}`);
-    const body = decompress(metadata['avro.codec'], buffer.subarray(size.offset, end), name);
+      throw new Error(`it is cut off at byte ${position}`);
+    if (!buffer.subarray(end, end + syncLength).equals(sync))
+      throw new Error(`the block at byte ${position} does not end where it says`);
+    const body = decompress(metadata['avro.codec'], buffer.subarray(size.offset, end));
     for (let i = 0, at = 0; i < count.value; i++) {
       const record = type.decode(body, at) as { value: AvroRecord; offset: number };
-      if (record.offset < 0) throw new FatalError(`reading ${name}: a block ends inside a record`);
+      if (record.offset < 0) throw new Error('a block ends inside a record');
       records.push(record.value);
       at = record.offset;
     }
@@ -119,10 +150,10 @@ export function readAvroFile(bytes: Uint8Array, name: string): AvroFile {
   return { schema, metadata, records };
 }
 
-function decompress(codec: string | undefined, body: Buffer, name: string): Buffer {
+function decompress(codec: string | undefined, body: Buffer): Buffer {
   if (codec === undefined || codec === 'null') return body;
   if (codec === 'deflate') return inflateRawSync(body);
-  throw new FatalError(`reading ${name}: Avro codec ${codec} is not supported (deflate and null are)`);
+  throw new Error(`Avro codec ${codec} is not supported (deflate and null are)`);
 }
 
 /**

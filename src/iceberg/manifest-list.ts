@@ -1,3 +1,4 @@
+import { FatalError } from '../base/errors.ts';
 import {
   type AvroRecord,
   type AvroSchema,
@@ -155,6 +156,14 @@ export function readManifestList(bytes: Uint8Array, name: string): ManifestFile[
   return file.records.map((record) => {
     const get = (id: number): unknown => (stored[id] === undefined ? undefined : record[stored[id]]);
     const number = (id: number): number => Number(get(id) ?? 0);
+    // In format version 1 a count may be missing, which means "some". Readers pass over manifests that count none.
+    const count = (id: number): number => {
+      if (get(id) == null)
+        throw new FatalError(
+          `reading ${name}: manifest ${String(get(500))} comes without counts; rewrite the table's manifests`,
+        );
+      return number(id);
+    };
     const summaries = get(507) as AvroRecord[] | null | undefined;
     return {
       path: get(500) as string,
@@ -164,12 +173,12 @@ export function readManifestList(bytes: Uint8Array, name: string): ManifestFile[
       sequenceNumber: number(515),
       minSequenceNumber: number(516),
       addedSnapshotId: BigInt((get(503) as bigint | null) ?? 0n),
-      addedFiles: number(504),
-      existingFiles: number(505),
-      deletedFiles: number(506),
-      addedRows: number(512),
-      existingRows: number(513),
-      deletedRows: number(514),
+      addedFiles: count(504),
+      existingFiles: count(505),
+      deletedFiles: count(506),
+      addedRows: count(512),
+      existingRows: count(513),
+      deletedRows: count(514),
       partitions:
         summaries?.map((summary) => ({
           containsNull: summary['contains_null'] as boolean,

@@ -240,6 +240,7 @@ export function readManifest(bytes: Uint8Array, name: string): ManifestEntry[] {
     (f) => f.name === outer[2],
   )!;
   const inner = fieldNamesById(dataFile.type, dataFileNames);
+  const partitionNames = partitionNamesOf(dataFile.type, inner[102]!);
   return file.records.map((record) => {
     const data = record[outer[2]!] as AvroRecord;
     const get = (id: number): unknown => (inner[id] === undefined ? undefined : data[inner[id]]);
@@ -250,11 +251,21 @@ export function readManifest(bytes: Uint8Array, name: string): ManifestEntry[] {
       path: get(100) as string,
       recordCount: Number(get(103)),
       fileSizeBytes: Number(get(104)),
-      partition: (get(102) as Record<string, unknown>) ?? {},
+      partition: Object.fromEntries(
+        partitionNames.map(([stored, own]) => [own, (get(102) as AvroRecord)[stored]]),
+      ),
       lowerBounds: boundsOf(get(125)),
       upperBounds: boundsOf(get(128)),
     };
   });
+}
+
+/** The names of a manifest's partition fields: as they are in Avro, and their own. */
+function partitionNamesOf(dataFile: { [key: string]: unknown }, partition: string): [string, string][] {
+  const fields = dataFile['fields'] as { name: string; type: { fields: AvroRecord[] } }[];
+  return fields
+    .find((f) => f.name === partition)!
+    .type.fields.map((f) => [f['name'] as string, (f['iceberg-field-name'] ?? f['name']) as string]);
 }
 
 function boundsOf(pairs: unknown): Map<number, Uint8Array> {

@@ -107,10 +107,11 @@ export function metadataFromJson(raw: { [key: string]: Json }, location: string)
   } as unknown as TableMetadata;
 }
 
-/** The text of metadata.json. No null where Java's parser refuses one. */
+/** The text of metadata.json. No null where Java's parser refuses one, whoever wrote it before. */
 export function writeMetadata(metadata: TableMetadata): string {
   const { 'current-snapshot-id': current, ...rest } = metadata;
-  return writeJson({ ...rest, 'current-snapshot-id': current ?? -1n });
+  const present = Object.entries(rest).filter(([, member]) => member !== null);
+  return writeJson({ ...Object.fromEntries(present), 'current-snapshot-id': current ?? -1n });
 }
 
 /** The schema new rows are written with. */

@@ -1,7 +1,7 @@
 import { FatalError } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { Schema } from './schema.ts';
-import { isPrimitive, type PrimitiveType, typeName } from './types.ts';
+import { isPrimitive, type PrimitiveType, type Type, typeName } from './types.ts';
 import { decimalText, isoDate, isoTime, isoTimestamp } from './value-text.ts';
 
 /** How rows are divided into table partitions (spec "Partitioning"). */
@@ -58,11 +58,25 @@ export function identitySpec(schema: Schema, columns: readonly string[]): Partit
   const fields = columns.map((name, i) => {
     const field = schema.fields.find((candidate) => candidate.name === name);
     if (!field) throw new FatalError(`partitioning by ${name}: the table has no such column`);
-    if (!isPrimitive(field.type))
+    if (!canDivide(field.type))
       throw new FatalError(`partitioning by ${name}: a ${typeName(field.type)} cannot be a partition value`);
+    if (columns.indexOf(name) !== i) throw new FatalError(`partitioning by ${name}: it is named twice`);
     return { sourceId: field.id, fieldId: firstFieldId + i, name, transform: 'identity' };
   });
   return { specId: 0, fields };
+}
+
+/** Whether a new table may be divided by a column: neither Java nor PyIceberg finds a uuid's partition (apache/iceberg#14216). */
+export function canDivide(type: Type): boolean {
+  return divides(type) && type.kind !== 'uuid';
+}
+
+/**
+ * Java's library reads and writes fixed values in manifests as if they were bytes: it cannot read a table divided by them
+ * when the manifests are as the specification has them, nor can others read Java's.
+ */
+function divides(type: Type): type is PrimitiveType {
+  return isPrimitive(type) && type.kind !== 'fixed';
 }
 
 /** The highest partition field id given so far; 999 for a table that never had one (spec "Partition Specs"). */
@@ -81,9 +95,13 @@ export function partitionTypes(spec: PartitionSpec, schema: Schema): PrimitiveTy
         `partition field ${field.name}: transform ${field.transform} is not supported, only identity`,
       );
     const source = schema.fields.find((candidate) => candidate.id === field.sourceId);
-    if (!source || !isPrimitive(source.type))
+    if (!source)
       throw new FatalError(
         `partition field ${field.name}: its source column ${field.sourceId} is not a top-level column`,
+      );
+    if (!divides(source.type))
+      throw new FatalError(
+        `partition field ${field.name}: a ${typeName(source.type)} cannot be a partition value`,
       );
     return source.type;
   });

@@ -59,12 +59,11 @@ export function appendSummary(
 
 function countPartitions(files: readonly DataFile[]): number {
   const key = (file: DataFile): string =>
-    JSON.stringify(file.partition, (_name, value) =>
-      typeof value === 'bigint'
-        ? `${value}n`
-        : value instanceof Uint8Array
-          ? Buffer.from(value).toString('hex')
-          : value,
-    );
+    JSON.stringify(file.partition, (_name, value) => {
+      // JSON has neither NaN nor infinities, and one zero only.
+      if (typeof value === 'number') return Object.is(value, -0) ? '-0' : String(value);
+      if (typeof value === 'bigint') return String(value);
+      return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
+    });
   return new Set(files.map(key)).size;
 }

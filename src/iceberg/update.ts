@@ -52,7 +52,11 @@ export function applyUpdates(
   updates: readonly Update[],
   nowMs: number,
 ): TableMetadata {
-  const updatedMs = nextTimestampMs(base, nowMs);
+  // A snapshot may have been staged before this clock was set back.
+  const stagedMs = updates.map((update) =>
+    update.action === 'add-snapshot' ? update.snapshot['timestamp-ms'] : nowMs,
+  );
+  const updatedMs = nextTimestampMs(base, Math.max(nowMs, ...stagedMs));
   let next: TableMetadata = {
     ...base,
     'last-updated-ms': updatedMs,

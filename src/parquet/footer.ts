@@ -21,12 +21,13 @@ const tailLength = 8; // footer length and magic
 const fileMetadata = { schema: 2, rowGroups: 4, keyValueMetadata: 5 };
 const schemaElement = { type: 1, name: 4, numChildren: 5, convertedType: 6, fieldId: 9, logicalType: 10 };
 const rowGroup = { columns: 1 };
-const columnChunk = { metaData: 3 };
+const columnChunk = { metaData: 3, columnIndexOffset: 6, columnIndexLength: 7 };
 const columnMetaData = {
   pathInSchema: 3,
   totalCompressedSize: 7,
   dataPageOffset: 9,
   dictionaryPageOffset: 11,
+  statistics: 12,
 };
 const logicalTypeUuid = 14;
 const convertedTypeMap = 1;
@@ -40,20 +41,19 @@ export interface FinishedFile {
 
 /**
  * Replaces the footer of a file written through Arrow: uuid columns get their logical type (Java and Trino read plain
- * bytes otherwise), the inner group of maps its standard name, and the copy of the Arrow schema goes.
+ * bytes otherwise) and lose their statistics, by which Java would pass over row groups that have the row asked for
+ * (apache/iceberg#14216); the inner group of maps gets its standard name, and the copy of the Arrow schema goes.
  */
 export function finishFile(chunks: readonly Uint8Array[], schema: Schema): FinishedFile {
   const { body, footer } = splitFooter(chunks);
   const root = readThrift(footer);
   const elements = structs(member(root, fileMetadata.schema));
-  const paths = nameNodes(
-    elements,
-    new Set(
-      leaves(schema)
-        .filter((leaf) => leaf.type.kind === 'uuid')
-        .map((leaf) => leaf.id),
-    ),
+  const uuids = new Set(
+    leaves(schema)
+      .filter((leaf) => leaf.type.kind === 'uuid')
+      .map((leaf) => leaf.id),
   );
+  const paths = nameNodes(elements, uuids);
   const keyValues = member(root, fileMetadata.keyValueMetadata) as ThriftList | undefined;
   if (keyValues)
     keyValues.values = keyValues.values.filter(
@@ -72,6 +72,11 @@ export function finishFile(chunks: readonly Uint8Array[], schema: Schema): Finis
         elementType: thriftTypes.binary,
         values: path.map((name) => Buffer.from(name)),
       });
+      if (uuids.has(fieldId)) {
+        remove(metadata, columnMetaData.statistics);
+        remove(column, columnChunk.columnIndexOffset);
+        remove(column, columnChunk.columnIndexLength);
+      }
       const size = Number(member(metadata, columnMetaData.totalCompressedSize));
       columnSizes.set(fieldId, (columnSizes.get(fieldId) ?? 0) + size);
       if (i === 0) splitOffsets.push(chunkStart(metadata));
@@ -148,6 +153,11 @@ function set(struct: ThriftStruct, id: number, type: number, value: ThriftValue)
     struct.push({ id, type, value });
     struct.sort((a, b) => a.id - b.id);
   }
+}
+
+function remove(struct: ThriftStruct, id: number): void {
+  const at = struct.findIndex((field) => field.id === id);
+  if (at >= 0) struct.splice(at, 1);
 }
 
 function structs(list: ThriftValue | undefined): ThriftStruct[] {

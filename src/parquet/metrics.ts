@@ -22,7 +22,7 @@ import { isPrimitive, type Type } from '../iceberg/types.ts';
  * Column metrics of a data file (spec "Manifests", appendix D; Java `ParquetMetrics`), computed from our own columns:
  * a writer's statistics have been wrong before, and a wrong bound makes readers skip rows silently.
  *
- * Leaves inside lists and maps have none. NaN never is a bound.
+ * Leaves inside lists and maps have none. NaN never is a bound, nor is a uuid.
  */
 export interface ColumnMetrics {
   valueCounts: Map<number, number>;
@@ -59,7 +59,7 @@ export class MetricsCollector {
       .filter((leaf) => !leaf.repeated && mode(leaf).counts)
       .map((leaf) => ({
         leaf,
-        mode: mode(leaf),
+        mode: hasOrder(leaf) ? mode(leaf) : { counts: true, boundLength: 0 },
         route: routes.get(leaf.id)!,
         values: 0,
         nulls: 0,
@@ -103,6 +103,14 @@ export class MetricsCollector {
     }
     return metrics;
   }
+}
+
+/**
+ * Java's library compares uuids as pairs of signed numbers, everybody else byte by byte (apache/iceberg#14216): by bounds
+ * it would pass over files that have the row asked for. Without bounds it looks into them.
+ */
+function hasOrder(leaf: Leaf): boolean {
+  return leaf.type.kind !== 'uuid';
 }
 
 function lowerBound(leaf: Leaf, min: Bound, length: number): Uint8Array {

@@ -81,7 +81,8 @@ async function openNew(path: string, folder: string): Promise<FileHandle> {
   const first = await mkdir(folder, { recursive: true });
   // Each new folder is an entry of the one above it.
   if (first !== undefined)
-    for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+    for (let made = folder; made.length >= first.length; made = dirname(made))
+      await syncFolder(dirname(made));
   return open(path, flags, 0o644);
 }
 

@@ -72,7 +72,10 @@ describe.each([
   test('takes parts that are views into larger buffers', async () => {
     const location = fresh();
     const buffer = bytes('0123456789');
-    await store.put(location, [buffer.subarray(2, 4), new Uint8Array(buffer.buffer, buffer.byteOffset + 7, 2)]);
+    await store.put(location, [
+      buffer.subarray(2, 4),
+      new Uint8Array(buffer.buffer, buffer.byteOffset + 7, 2),
+    ]);
     expect(text(await store.get(location))).toBe('2378');
   });
 
@@ -82,7 +85,9 @@ describe.each([
     const locations = [fresh('large'), fresh('many')] as const;
     await store.put(locations[0], [large, large.subarray(0, 5)]);
     await store.put(locations[1], many);
-    expect(Buffer.compare(await store.get(locations[0]), Buffer.concat([large, large.subarray(0, 5)]))).toBe(0);
+    expect(Buffer.compare(await store.get(locations[0]), Buffer.concat([large, large.subarray(0, 5)]))).toBe(
+      0,
+    );
     expect(Buffer.compare(await store.get(locations[1]), Buffer.concat(many))).toBe(0);
   });
 
@@ -98,7 +103,10 @@ describe.each([
       expect(winners).toHaveLength(1);
       for (const outcome of outcomes)
         if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(AlreadyExistsError);
-      const expected = Buffer.concat([bytes(`writer ${winners[0]}, `), new Uint8Array(20_000).fill(winners[0]!)]);
+      const expected = Buffer.concat([
+        bytes(`writer ${winners[0]}, `),
+        new Uint8Array(20_000).fill(winners[0]!),
+      ]);
       expect(Buffer.compare(await store.get(location), expected)).toBe(0);
     }
   });
@@ -127,7 +135,21 @@ describe.each([
 
   test('compares names as exact strings', async () => {
     // Partition folders are written in URL form: whoever decoded these would mistake one for another.
-    const names = ['a b', 'a%20b', 'a+b', 'é', '%C3%A9', 'x=a%2Fb', '100%', '%zz', '日本=🧊', '#1', 'q?x=1', "it's", '~'];
+    const names = [
+      'a b',
+      'a%20b',
+      'a+b',
+      'é',
+      '%C3%A9',
+      'x=a%2Fb',
+      '100%',
+      '%zz',
+      '日本=🧊',
+      '#1',
+      'q?x=1',
+      "it's",
+      '~',
+    ];
     const base = fresh('');
     for (const name of names) await store.put(`${base}${name}`, [bytes(name)]);
     for (const name of names) expect(text(await store.get(`${base}${name}`))).toBe(name);

@@ -9,7 +9,11 @@ import { appendRow, rows, schemas } from '../unit/arrow/rows.ts';
 import { join, readParquet } from '../unit/parquet/parquet-file.ts';
 
 /** Writes rows in chunks, with the columns filled anew for each as the program does it. */
-async function encode(schema: Schema, chunks: readonly Row[][], options: EncodingOptions): Promise<EncodedFile> {
+async function encode(
+  schema: Schema,
+  chunks: readonly Row[][],
+  options: EncodingOptions,
+): Promise<EncodedFile> {
   const file = wasmEncoder.open(schema, options);
   const columns = new Columns(schema);
   for (const chunk of chunks) {

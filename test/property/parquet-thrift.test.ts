@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { readThrift, type ThriftStruct, type ThriftValue, thriftTypes, writeThrift } from '../../src/parquet/thrift.ts';
+import {
+  readThrift,
+  type ThriftStruct,
+  type ThriftValue,
+  thriftTypes,
+  writeThrift,
+} from '../../src/parquet/thrift.ts';
 
 const scalars: [number, fc.Arbitrary<ThriftValue>][] = [
   [thriftTypes.true, fc.boolean()],
@@ -32,9 +38,19 @@ function elements(depth: number): fc.Arbitrary<{ elementType: number; values: Th
 /** Fields with ascending ids, some of them far apart. */
 function structs(depth: number): fc.Arbitrary<ThriftStruct> {
   return fc
-    .array(fc.tuple(fc.oneof(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 14, max: 17 }), fc.integer({ min: 1, max: 4_000 })), typed(depth)), {
-      maxLength: 6,
-    })
+    .array(
+      fc.tuple(
+        fc.oneof(
+          fc.integer({ min: 1, max: 3 }),
+          fc.integer({ min: 14, max: 17 }),
+          fc.integer({ min: 1, max: 4_000 }),
+        ),
+        typed(depth),
+      ),
+      {
+        maxLength: 6,
+      },
+    )
     .map((members) => {
       let id = 0;
       return members.map(([step, { type, value }]) => ({

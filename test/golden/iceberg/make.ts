@@ -89,7 +89,8 @@ function local(location: string): string {
 }
 
 await make(java, 'java-v1', 1, ['order id', 'day']);
-await make(java, 'java-v2', 2, names.slice(1));
+// Java's library writes fixed values in partitions in a form of its own.
+await make(java, 'java-v2', 2, names.slice(1).filter((name) => name !== 'code'));
 await make(java, 'java-v2-flat', 2, []);
 await make(python, 'pyiceberg-v1', 1, ['day', 'flag']);
 await make(python, 'pyiceberg-v2', 2, ['day', 'moment', 'raw', 'flag']);

@@ -8,7 +8,12 @@ import type { Canonical, Row } from '../../tools/canonical.ts';
 import { columnsOf, doubleBits, everyType, floatBits } from '../arrow/rows.ts';
 import { decodeBound, expectedMetrics, measuredLeaves } from '../iceberg/bounds.ts';
 
-const field = (id: number, name: string, type: Type, required = false): Field => ({ id, name, required, type });
+const field = (id: number, name: string, type: Type, required = false): Field => ({
+  id,
+  name,
+  required,
+  type,
+});
 const properties = (own: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(own).map(([name, value]) => [`write.metadata.metrics.${name}`, value]));
 
@@ -21,11 +26,16 @@ function collect(fields: Field[], rows: Row[], own: Record<string, string> = {})
 
 /** Metrics of one column of these values. */
 function measured(type: Type, values: Canonical[], mode = 'full'): ColumnMetrics {
-  return collect([field(1, 'c', type)], values.map((c) => ({ c })), { default: mode });
+  return collect(
+    [field(1, 'c', type)],
+    values.map((c) => ({ c })),
+    { default: mode },
+  );
 }
 
 function bounds(metrics: ColumnMetrics): [string | undefined, string | undefined] {
-  const hex = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString('hex');
+  const hex = (bytes: Uint8Array | undefined): string | undefined =>
+    bytes && Buffer.from(bytes).toString('hex');
   return [hex(metrics.lowerBounds.get(1)), hex(metrics.upperBounds.get(1))];
 }
 
@@ -47,7 +57,9 @@ test('NaN is counted and never a bound', () => {
 
 test('NaNs are counted even where no bounds are kept', () => {
   const metrics = measured({ kind: 'double' }, [doubleBits(Number.NaN), doubleBits(1), null], 'counts');
-  expect([metrics.valueCounts.get(1), metrics.nullValueCounts.get(1), metrics.nanValueCounts.get(1)]).toEqual([3, 1, 1]);
+  expect([metrics.valueCounts.get(1), metrics.nullValueCounts.get(1), metrics.nanValueCounts.get(1)]).toEqual(
+    [3, 1, 1],
+  );
   expect(bounds(metrics)).toEqual([undefined, undefined]);
 });
 
@@ -60,13 +72,18 @@ test('-0 lies below +0, in whatever order they come', () => {
     expect(bounds(metrics)).toEqual(['0000000000000080', '0000000000000000']);
     const chunks = new MetricsCollector({ schemaId: 0, fields: [field(1, 'c', { kind: 'float' })] }, {});
     for (const value of order)
-      chunks.add(columnsOf({ schemaId: 0, fields: [field(1, 'c', { kind: 'float' })] }, [{ c: floatBits(value) }]));
+      chunks.add(
+        columnsOf({ schemaId: 0, fields: [field(1, 'c', { kind: 'float' })] }, [{ c: floatBits(value) }]),
+      );
     expect(bounds(chunks.finish())).toEqual(['00000080', '00000000']);
   }
 });
 
 test('infinities are bounds', () => {
-  const metrics = measured({ kind: 'float' }, [Number.POSITIVE_INFINITY, 0, Number.NEGATIVE_INFINITY].map(floatBits));
+  const metrics = measured(
+    { kind: 'float' },
+    [Number.POSITIVE_INFINITY, 0, Number.NEGATIVE_INFINITY].map(floatBits),
+  );
   expect(bounds(metrics)).toEqual(['000080ff', '0000807f']);
 });
 
@@ -101,6 +118,12 @@ test('strings are ordered by their bytes, not by UTF-16 units', () => {
   expect(bounds(measured({ kind: 'string' }, ['\u{10000}', '\uffff']))).toEqual(['efbfbf', 'f0908080']);
 });
 
+test('uuids have counts and no bounds: readers do not agree on their order', () => {
+  const metrics = measured({ kind: 'uuid' }, ['f79c3e09-677c-4bbd-a479-3f349cb785e7', null]);
+  expect([metrics.valueCounts.get(1), metrics.nullValueCounts.get(1)]).toEqual([2, 1]);
+  expect(bounds(metrics)).toEqual([undefined, undefined]);
+});
+
 test('a bound is a copy: what the column holds later does not change it', () => {
   const schema: Schema = { schemaId: 0, fields: [field(1, 'c', { kind: 'string' })] };
   const collector = new MetricsCollector(schema, {});
@@ -112,18 +135,32 @@ test('a bound is a copy: what the column holds later does not change it', () => 
     columns.truncate(0);
   }
   column.append(Buffer.from('zzz'), 0, 3);
-  expect(bounds(collector.finish())).toEqual([Buffer.from('mmm').toString('hex'), Buffer.from('nnn').toString('hex')]);
+  expect(bounds(collector.finish())).toEqual([
+    Buffer.from('mmm').toString('hex'),
+    Buffer.from('nnn').toString('hex'),
+  ]);
 });
 
 test('leaves inside lists and maps have no metrics', () => {
   const row = Object.fromEntries(everyType.fields.map(({ name }) => [name, null])) as Row;
   const rows = [
-    { ...row, id: '1', solid: { x: doubleBits(1), label: null }, longs: ['1'], texts: ['a'], counts: [['k', '1']] },
+    {
+      ...row,
+      id: '1',
+      solid: { x: doubleBits(1), label: null },
+      longs: ['1'],
+      texts: ['a'],
+      counts: [['k', '1']],
+    },
   ];
   const collector = new MetricsCollector(everyType, {});
   collector.add(columnsOf(everyType, rows));
   const metrics = collector.finish();
-  expect([...metrics.valueCounts.keys()].sort()).toEqual(measuredLeaves(everyType).map(({ id }) => id).sort());
+  expect([...metrics.valueCounts.keys()].sort()).toEqual(
+    measuredLeaves(everyType)
+      .map(({ id }) => id)
+      .sort(),
+  );
   expect(Object.fromEntries(metrics.nullValueCounts)).toEqual(
     Object.fromEntries(
       Object.entries(expectedMetrics(everyType, rows).nullCounts).map(([id, count]) => [id, Number(count)]),
@@ -154,13 +191,17 @@ test.each([
     const metrics = collect([field(1, 'c', { kind: 'string' })], [{ c: text17 }], own);
     expect(metrics.valueCounts.has(1)).toBe(counts);
     expect(metrics.nullValueCounts.has(1)).toBe(counts);
-    const text = (bytes: Uint8Array | undefined): string | undefined => bytes && Buffer.from(bytes).toString();
+    const text = (bytes: Uint8Array | undefined): string | undefined =>
+      bytes && Buffer.from(bytes).toString();
     expect([text(metrics.lowerBounds.get(1)), text(metrics.upperBounds.get(1))]).toEqual([lower, upper]);
   },
 );
 
 test('a nested column is named by its path', () => {
-  const struct: Type = { kind: 'struct', fields: [field(2, 'x', { kind: 'int' }), field(3, 'y', { kind: 'int' })] };
+  const struct: Type = {
+    kind: 'struct',
+    fields: [field(2, 'x', { kind: 'int' }), field(3, 'y', { kind: 'int' })],
+  };
   const metrics = collect([field(1, 's', struct)], [{ s: { x: '1', y: '2' } }], { 'column.s.x': 'none' });
   expect([...metrics.valueCounts.keys()]).toEqual([3]);
 });
@@ -173,7 +214,9 @@ test('of a wide table only the first hundred leaves have metrics, top-level ones
     s: Object.fromEntries(inner.map(({ name }) => [name, '1'])),
     ...Object.fromEntries(flat.map(({ name }) => [name, '1'])),
   };
-  const measuredIds = (own: Record<string, string>): number[] => [...collect(fields, [row], own).valueCounts.keys()];
+  const measuredIds = (own: Record<string, string>): number[] => [
+    ...collect(fields, [row], own).valueCounts.keys(),
+  ];
   const few = measuredIds({});
   expect(few).toHaveLength(100);
   expect(flat.every(({ id }) => few.includes(id))).toBe(true);

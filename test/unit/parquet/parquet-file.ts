@@ -62,7 +62,9 @@ function canonical(type: Type, value: any): Canonical {
   if (isPrimitive(type)) return leaf(type, value);
   switch (type.kind) {
     case 'struct':
-      return Object.fromEntries(type.fields.map((field) => [field.name, canonical(field.type, value[field.name])]));
+      return Object.fromEntries(
+        type.fields.map((field) => [field.name, canonical(field.type, value[field.name])]),
+      );
     case 'list':
       return [...value].map((item) => canonical(type.element, item));
     case 'map':

@@ -44,7 +44,9 @@ test('every spelling of a location names the same file', async () => {
 test('folders are made as they are needed, by many at once', async () => {
   const base = join(folder, 'deep', 'x=1', 'y=2');
   await Promise.all(
-    Array.from({ length: 20 }, (_, i) => store.put(`file://${base}/z=${i % 3}/${i}`, [Buffer.from(String(i))])),
+    Array.from({ length: 20 }, (_, i) =>
+      store.put(`file://${base}/z=${i % 3}/${i}`, [Buffer.from(String(i))]),
+    ),
   );
   expect(await readdir(base)).toEqual(['z=0', 'z=1', 'z=2']);
 });

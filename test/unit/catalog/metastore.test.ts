@@ -1,0 +1,198 @@
+import { gunzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { FatalError, TransientError } from '../../../src/base/errors.ts';
+import { systemRandom } from '../../../src/base/random.ts';
+import type { Table, TableCreation } from '../../../src/catalog/catalog.ts';
+import { memoryPointers } from '../../../src/catalog/memory.ts';
+import { MetastoreCatalog, type Pointers } from '../../../src/catalog/metastore.ts';
+import { unpartitioned } from '../../../src/iceberg/partition-spec.ts';
+import { MemoryStore } from '../../../src/storage/memory.ts';
+import { commitSnapshot } from '../../contract/committer.ts';
+import { SkippingClock } from '../base/clock.ts';
+
+const orders = { namespace: ['shop'], name: 'orders' };
+const creation = (properties: Record<string, string> = {}): TableCreation => ({
+  fields: [{ id: 0, name: 'id', required: true, type: { kind: 'long' } }],
+  spec: () => unpartitioned,
+  properties,
+});
+
+function catalogOver(pointers: Pointers, store = new MemoryStore()): MetastoreCatalog {
+  return new MetastoreCatalog(pointers, 'memory://wh', {
+    store,
+    clock: new SkippingClock(),
+    random: systemRandom,
+  });
+}
+
+const metadataFiles = (store: MemoryStore): string[] =>
+  [...store.objects.keys()].filter((location) => location.includes('.metadata.json'));
+
+test('a commit of which nobody knows whether it was applied keeps its metadata: it may still be pointed at', async () => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const base = await catalogOver(pointers, store).create(orders, creation());
+  const lost: Pointers = { ...pointers, swap: async () => ({ type: 'unknown', reason: 'no answer' }) };
+  expect(await commitSnapshot(catalogOver(lost, store), base, 1n)).toEqual({
+    type: 'unknown',
+    reason: 'no answer',
+  });
+  expect(metadataFiles(store)).toHaveLength(2);
+
+  // It was applied after all: the next reader finds a sound table.
+  const late: Pointers = {
+    ...pointers,
+    swap: async (...args) => {
+      await pointers.swap(...args);
+      return { type: 'unknown', reason: 'the answer was lost' };
+    },
+  };
+  expect((await commitSnapshot(catalogOver(late, store), base, 2n)).type).toBe('unknown');
+  const table = (await catalogOver(pointers, store).load(orders))!;
+  expect(table.metadata['current-snapshot-id']).toBe(2n);
+});
+
+test('a commit whose metastore fails without an outcome keeps its metadata', async () => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const base = await catalogOver(pointers, store).create(orders, creation());
+  const failing: Pointers = {
+    ...pointers,
+    swap: async () => {
+      throw new TransientError('the connection broke');
+    },
+  };
+  await expect(commitSnapshot(catalogOver(failing, store), base, 1n)).rejects.toThrow('the connection broke');
+  expect(metadataFiles(store)).toHaveLength(2);
+});
+
+test('a commit that was rejected leaves no metadata, even where deleting fails', async () => {
+  class Undeletable extends MemoryStore {
+    deletes = 0;
+    override async delete(): Promise<void> {
+      this.deletes++;
+      throw new TransientError('no');
+    }
+  }
+  const store = new Undeletable();
+  const pointers = memoryPointers();
+  const base = await catalogOver(pointers, store).create(orders, creation());
+  const moved: Pointers = { ...pointers, swap: async () => ({ type: 'rejected', reason: 'moved' }) };
+  expect(await commitSnapshot(catalogOver(moved, store), base, 1n)).toEqual({
+    type: 'rejected',
+    reason: 'moved',
+  });
+  expect(store.deletes).toBe(1);
+});
+
+test.each([
+  [new TransientError('the disk is full'), { type: 'rejected', reason: 'the disk is full' }],
+  [new FatalError('no right to write'), undefined],
+])('metadata that cannot be written (%s) leaves the pointer where it is', async (error, outcome) => {
+  class Failing extends MemoryStore {
+    failing = false;
+    override async put(location: string, parts: readonly Uint8Array[]): Promise<void> {
+      if (this.failing) throw error;
+      return super.put(location, parts);
+    }
+  }
+  const store = new Failing();
+  const pointers = memoryPointers();
+  let swaps = 0;
+  const counted: Pointers = {
+    ...pointers,
+    swap: (...args) => {
+      swaps++;
+      return pointers.swap(...args);
+    },
+  };
+  const catalog = catalogOver(counted, store);
+  const base = await catalog.create(orders, creation());
+  store.failing = true;
+  const committing = commitSnapshot(catalog, base, 1n);
+  if (outcome) expect(await committing).toEqual(outcome);
+  else await expect(committing).rejects.toBe(error);
+  store.failing = false;
+  expect(swaps).toBe(0);
+  expect(await catalog.load(orders)).toEqual(base);
+});
+
+test('what a metastore compares besides the location goes with the table and comes back with it', async () => {
+  const pointers = memoryPointers();
+  const seen: unknown[] = [];
+  const versioned: Pointers = {
+    ...pointers,
+    get: async (id) => {
+      const found = await pointers.get(id);
+      return found && { ...found, version: '7' };
+    },
+    swap: async (id, from, to, metadata) => {
+      seen.push(from.version, metadata['current-snapshot-id']);
+      const outcome = await pointers.swap(id, from, to, metadata);
+      return outcome.type === 'applied' ? { type: 'applied', version: '8' } : outcome;
+    },
+  };
+  const catalog = catalogOver(versioned);
+  const base = await catalog.create(orders, creation());
+  expect(base.version).toBe('7');
+  const outcome = await commitSnapshot(catalog, base, 5n);
+  expect(outcome).toMatchObject({ type: 'applied', table: { version: '8' } });
+  expect(seen).toEqual(['7', 5n]);
+});
+
+test('metadata is compressed where the table asks for it, and read either way', async () => {
+  const store = new MemoryStore();
+  const catalog = catalogOver(memoryPointers(), store);
+  const base = await catalog.create(orders, creation({ 'write.metadata.compression-codec': 'gzip' }));
+  expect(base.metadataLocation).toMatch(/\/metadata\/00000-[0-9a-f-]{36}\.gz\.metadata\.json$/);
+  const text = gunzipSync(await store.get(base.metadataLocation)).toString();
+  expect(JSON.parse(text)).toMatchObject({ 'table-uuid': base.metadata['table-uuid'] });
+  const { table } = (await commitSnapshot(catalog, base, 1n)) as { table: Table };
+  expect(table.metadataLocation).toMatch(/\/metadata\/00001-[0-9a-f-]{36}\.gz\.metadata\.json$/);
+  expect(await catalog.load(orders)).toEqual(table);
+});
+
+test('metadata goes into the folder that the table asks for', async () => {
+  const catalog = catalogOver(memoryPointers());
+  const base = await catalog.create(orders, creation({ 'write.metadata.path': 'memory://elsewhere/m/' }));
+  expect(base.metadataLocation).toMatch(/^memory:\/\/elsewhere\/m\/00000-[0-9a-f-]{36}\.metadata\.json$/);
+  const { table } = (await commitSnapshot(catalog, base, 1n)) as { table: Table };
+  expect(table.metadataLocation).toMatch(/^memory:\/\/elsewhere\/m\/00001-/);
+});
+
+test.each([
+  ['memory://wh/t/metadata/00041-abc.metadata.json', '00042-'],
+  ['memory://wh/t/metadata/99999-abc.gz.metadata.json', '100000-'],
+  ['memory://wh/t/metadata/v7.metadata.json', '00001-'],
+  ['memory://wh/t/metadata/whatever.json', '00001-'],
+])('the metadata after %s is named %s…', async (location, prefix) => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const catalog = catalogOver(pointers, store);
+  const made = await catalog.create(orders, creation());
+  pointers.tables.set('shop.orders', location);
+  const outcome = await commitSnapshot(catalog, { ...made, metadataLocation: location }, 1n);
+  const { metadataLocation } = (outcome as { table: Table }).table;
+  expect(metadataLocation.slice('memory://wh/shop/orders/metadata/'.length)).toMatch(
+    new RegExp(`^${prefix}`),
+  );
+});
+
+test('a catalog that points at what is not there, or is no metadata, is beyond trying again', async () => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const catalog = catalogOver(pointers, store);
+  await pointers.insert(orders, 'memory://gone.metadata.json');
+  await expect(catalog.load(orders)).rejects.toThrow(FatalError);
+  await expect(catalog.load(orders)).rejects.toThrow(
+    'loading table shop.orders: the catalog points at memory://gone.metadata.json, which is missing',
+  );
+  await store.put('memory://gone.metadata.json', [Buffer.from('{"format-version":9}')]);
+  await expect(catalog.load(orders)).rejects.toThrow('format-version 9 is not known');
+});
+
+test('a table that is dropped while it is made may be made again', async () => {
+  const pointers = memoryPointers();
+  const catalog = catalogOver({ ...pointers, insert: async () => false });
+  await expect(catalog.create(orders, creation())).rejects.toThrow(TransientError);
+});
