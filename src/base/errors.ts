@@ -86,13 +86,14 @@ export class NotFoundError extends FrazilError {
   override readonly code: string = 'NOT_FOUND';
 }
 
-/** The message of anything thrown, with its causes: `a: b: c`. */
+/** The message of anything thrown, with its causes: `a: b: c`. A cause that is told already is not told again. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const parts = [error.message];
+  // Others end their sentences, ours go on.
+  const parts = [error.message.replace(/\.$/, '')];
   const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
   if (inner !== undefined) parts.push(messageOf(inner));
-  return parts.filter((part, i) => part !== '' && parts.indexOf(part) === i).join(': ');
+  return parts.filter((part, i) => part !== '' && (i === 0 || !parts[0]!.endsWith(part))).join(': ');
 }
 
 /** True for failures that say themselves that they may pass. Anything unknown is not retried. */

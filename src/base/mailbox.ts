@@ -21,7 +21,7 @@ export class Mailbox<T> {
   async take(clock: Clock, waitMs: number): Promise<T[]> {
     if (this.#items.length === 0 && waitMs > 0) {
       const arrived = new AbortController();
-      this.#wake = () => arrived.abort();
+      this.#wake = () => arrived.abort('arrived');
       await clock.sleep(waitMs, arrived.signal);
       this.#wake = undefined;
     }

@@ -1,3 +1,5 @@
+import { canDivide } from '../iceberg/partition-spec.ts';
+import { typeName } from '../iceberg/types.ts';
 import { nearest } from './nearest.ts';
 import type { RawConfig } from './schema.ts';
 import type { Path, Report } from './setting.ts';
@@ -82,9 +84,13 @@ function checkColumns(decode: RawConfig['decode'], table: Tables[number], i: num
     ...(table.metadataColumns ? metadataNames : []),
     ...(table.keyColumn ? [table.keyColumn] : []),
   ];
-  for (const [j, name] of table.partitionBy.entries())
-    if (!known.includes(name))
-      report(['tables', i, 'partitionBy', j], `there is no column ${name}`, suggest(name, known));
+  for (const [j, name] of table.partitionBy.entries()) {
+    const path = ['tables', i, 'partitionBy', j];
+    if (!known.includes(name)) report(path, `there is no column ${name}`, suggest(name, known));
+    const type = table.schema.find((field) => field.name === name)?.type;
+    if (type && !canDivide(type)) report(path, `a ${typeName(type)} cannot be a partition value`);
+    if (table.partitionBy.indexOf(name) !== j) report(path, `column ${name} is listed twice`, 'remove one');
+  }
 }
 
 function suggest(name: string, known: readonly string[]): string | undefined {

@@ -38,7 +38,11 @@ export function parseConfig(text: string, environment: Environment, folder: stri
   const yaml = parseYaml(text, environment);
   const problems: ConfigProblem[] = [...yaml.problems];
   const report: Report = (path, message, fix, at) => {
-    problems.push({ path: pathText(path), ...yaml.locate(path, at === 'key'), message, fix });
+    const place = yaml.locate(path, at === 'key');
+    // A value whose variable is not set is wrong in every other way too.
+    if (place && yaml.problems.some(({ line, column }) => line === place.line && column === place.column))
+      return;
+    problems.push({ path: pathText(path), ...place, message, fix });
   };
   // After a syntax error the values are not what the author meant: only the error is told.
   const raw = yaml.sound ? mapping(settings, checkConfig).read(yaml.values, [], report) : invalid;
@@ -96,10 +100,13 @@ function withSecrets(
   if (!auth) return { url };
   const resolveSecret = (secret: Secret, name: string): string => {
     if (typeof secret === 'string') return secret;
+    const place = [...path, 'registry', 'auth', name, 'file'];
     try {
-      return readFileSync(inFolder(secret.file), 'utf8').trim();
+      const text = readFileSync(inFolder(secret.file), 'utf8').trim();
+      if (text === '') report(place, 'the file of the secret is empty');
+      return text;
     } catch (error) {
-      report([...path, 'registry', 'auth', name, 'file'], `the secret cannot be read: ${messageOf(error)}`);
+      report(place, `the secret cannot be read: ${messageOf(error)}`);
       return '';
     }
   };

@@ -4,6 +4,7 @@ import {
   flag,
   type Invalid,
   invalid,
+  isMapping,
   list,
   mapping,
   oneOf,
@@ -37,9 +38,11 @@ export type Secret = string | { readonly file: string };
 const secret: Setting<Secret> = {
   expected: 'a secret: its text, or { file: path }',
   read(value, path, report) {
-    if (typeof value === 'string') return value;
+    if (typeof value === 'number') return String(value);
+    if (typeof value === 'string' && value !== '') return value;
     const file = (value as { file?: unknown } | null)?.file;
     if (typeof file === 'string') return { file };
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the text a configuration would hold
     report(path, 'expected a secret', 'write its text, ${VARIABLE}, or { file: path }');
     return invalid;
   },
@@ -49,7 +52,7 @@ const topicName = text(
   'a topic name (letters, digits, dots, dashes and underscores)',
   /^[a-zA-Z0-9._-]{1,249}$/,
 );
-const brokerAddress = text('host:port', /^\S+:\d{1,5}$/);
+const brokerAddress = text('host:port', /^[^\s,:]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i);
 
 const brokers: Setting<readonly string[]> = {
   expected: 'a list of host:port',
@@ -62,13 +65,16 @@ const brokers: Setting<readonly string[]> = {
     ),
 };
 
-/** An ISO 8601 time as milliseconds since the epoch. */
+/** An ISO 8601 time as milliseconds since the epoch; without a zone it is UTC, wherever the program runs. */
 const time: Setting<number> = {
   expected: 'an ISO 8601 time',
   read(value, path, report): number | Invalid {
-    const form = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/;
-    const ms = typeof value === 'string' && form.test(value) ? Date.parse(value) : Number.NaN;
-    if (!Number.isNaN(ms)) return ms;
+    const form = /^(\d{4}-\d{2}-\d{2})(?:T(\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)(Z|[+-]\d{2}:?\d{2})?)?$/;
+    const [, day, clock = '00:00', zone = 'Z'] = (typeof value === 'string' && form.exec(value)) || [];
+    const ms = Date.parse(`${day}T${clock}${zone}`);
+    // Date.parse takes the 31st of February for the 3rd of March.
+    const known = !Number.isNaN(ms) && new Date(`${day}T00:00Z`).toISOString().startsWith(day!);
+    if (known) return ms;
     report(
       path,
       `expected earliest, latest or an ISO 8601 time, found ${JSON.stringify(value)}`,
@@ -81,8 +87,12 @@ const time: Setting<number> = {
 const auth: Setting<{ username: string; password: Secret } | { token: Secret }> = {
   expected: '{ username, password } or { token }',
   read(value, path, report) {
-    const byToken = value !== null && typeof value === 'object' && 'token' in value;
-    return byToken
+    if (!isMapping(value)) {
+      // What stands there instead may well be the secret.
+      report(path, `expected ${this.expected}`);
+      return invalid;
+    }
+    return 'token' in value
       ? mapping({ token: required(secret, 'Bearer token.') }).read(value, path, report)
       : mapping({ username: required(text(), 'User.'), password: required(secret, 'Password.') }).read(
           value,
@@ -94,7 +104,10 @@ const auth: Setting<{ username: string; password: Secret } | { token: Secret }> 
 
 const registry = mapping({
   url: required(
-    text('an http or https URL', /^https?:\/\/[^\s/]+/),
+    text(
+      'an http or https URL, without user and password (they go into auth)',
+      /^https?:\/\/[^\s/@]+(\/\S*)?$/,
+    ),
     'Base URL of a Confluent-compatible schema registry.',
   ),
   auth: optional(auth, '`{ username, password }` or `{ token }`. A secret may be `{ file: path }`.'),

@@ -58,8 +58,9 @@ function wrong(path: Path, report: Report, expected: string, value: unknown, fix
   return invalid;
 }
 
+/** A value as messages show it: cut short, and without the user and password of a URL. */
 export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = (JSON.stringify(value) ?? String(value)).replace(/:\/\/[^/\s"]*@/g, '://...@');
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

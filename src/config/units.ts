@@ -21,14 +21,14 @@ const sizes: Record<string, number> = {
 
 /** `128MiB`, `1.5 GB`, `65536` as bytes. */
 export function parseBytes(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(text.trim().replaceAll('_', ''));
+  const match = /^(\d+(?:\.\d+)?(?:e\d+)?)\s*([a-z]*)$/i.exec(text.trim().replaceAll('_', ''));
   const unit = match && sizes[match[2]!.toLowerCase()];
   return unit ? Math.round(Number(match[1]) * unit) : undefined;
 }
 
-/** `5_000_000`, `5000000`, `5M`, `10k` as a whole number. */
+/** `5_000_000`, `5000000`, `5e6`, `5M`, `10k` as a whole number. */
 export function parseCount(text: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*([kM]?)$/.exec(text.trim().replaceAll('_', ''));
+  const match = /^(\d+(?:\.\d+)?(?:e\d+)?)\s*([kM]?)$/.exec(text.trim().replaceAll('_', ''));
   if (!match) return undefined;
   const count = Number(match[1]) * ({ k: 1e3, M: 1e6 }[match[2]!] ?? 1);
   return Number.isSafeInteger(count) ? count : undefined;

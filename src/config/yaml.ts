@@ -22,13 +22,28 @@ export function parseYaml(
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
   };
-  const problems: ConfigProblem[] = document.errors.map((error) => ({
+  // What follows a first error is mostly its consequence.
+  const problems: ConfigProblem[] = document.errors.slice(0, 1).map((error) => ({
     path: '',
     ...position(error.pos[0]),
-    message: `not YAML: ${error.message.split('\n')[0]}`,
+    message: `not YAML: ${withoutSource(error.message.split('\n')[0]!)}`,
   }));
+  let sound = document.errors.length === 0;
   visit(document, {
+    Alias(_key, node) {
+      if (node.resolve(document)) return;
+      sound = false;
+      problems.push({
+        path: '',
+        ...position(node.range?.[0] ?? 0),
+        message: 'not YAML: an alias of an anchor that is not there',
+        fix: 'put quotes around a value that starts with *',
+      });
+    },
     Scalar(_key, node) {
+      // 1.10 and 007 are names, and other ones than 1.1 and 7, to whoever expects a text.
+      if (typeof node.value === 'number' && node.source !== undefined && node.source !== String(node.value))
+        node.value = node.source;
       if (typeof node.value !== 'string' || !node.value.includes('${')) return;
       const missing = (name: string): void => {
         problems.push({
@@ -57,14 +72,19 @@ export function parseYaml(
     return undefined;
   };
   return {
-    values: document.toJS(),
-    sound: document.errors.length === 0,
+    values: sound ? document.toJS() : undefined,
+    sound,
     problems,
     locate(path, key = false) {
       const node = find(path, key);
       return node?.range ? position(node.range[0]) : undefined;
     },
   };
+}
+
+/** The parser shows what it stumbled over, which may be a piece of a secret. */
+function withoutSource(message: string): string {
+  return message.replace(/(: "|characters: | sequence ).*$/, '');
 }
 
 function substitute(

@@ -9,6 +9,8 @@ export class AvroCursor {
   view: DataView = new DataView(new ArrayBuffer(0));
   position = 0;
   end = 0;
+  /** How many records that are only read over lie inside each other here. */
+  depth = 0;
   /** The halves of the long that {@link readLong} read last. */
   low = 0;
   high = 0;
@@ -37,24 +39,29 @@ export class AvroCursor {
   /** A zigzag varint of 64 bits, into {@link low} and {@link high}. */
   readLong(field: string): void {
     const { bytes } = this;
+    let at = this.position;
     // 28 bits, 28 bits, 8 bits: each part fits a 32-bit integer.
     let first = 0;
     let second = 0;
     let third = 0;
-    let byte = 0;
-    let count = 0;
-    do {
-      byte = bytes[this.position++]!;
-      const bits = byte & 0x7f;
-      if (count < 4) first |= bits << (7 * count);
-      else if (count < 8) second |= bits << (7 * (count - 4));
-      else third |= bits << (7 * (count - 8));
-      count++;
-    } while (byte > 0x7f && count < 10);
-    if (byte > 0x7f || byte === undefined || (count === 10 && byte > 1))
+    let byte = 0x80;
+    for (let shift = 0; shift < 28 && byte > 0x7f; shift += 7) {
+      byte = bytes[at++]!;
+      first |= (byte & 0x7f) << shift;
+    }
+    for (let shift = 0; shift < 28 && byte > 0x7f; shift += 7) {
+      byte = bytes[at++]!;
+      second |= (byte & 0x7f) << shift;
+    }
+    for (let shift = 0; shift < 14 && byte > 0x7f; shift += 7) {
+      byte = bytes[at++]!;
+      third |= (byte & 0x7f) << shift;
+    }
+    this.position = at;
+    if (byte > 0x7f || byte === undefined || third > 0xff)
       throw new DecodeError(
         field,
-        this.position > this.end ? 'the record ends inside a number' : 'a number is longer than 64 bits',
+        at > this.end ? 'the record ends inside a number' : 'a number is longer than 64 bits',
       );
     const low = first | (second << 28);
     const high = (second >>> 4) | (third << 24);

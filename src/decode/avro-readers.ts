@@ -102,17 +102,11 @@ function unionReader(
   unlanded: Unlanded,
 ): AvroReader {
   const { type: inner, nullBranch } = optionalOf(writer);
-  if (nullBranch === undefined && writer.branches.length !== 1)
+  if (inner.kind === 'union')
     throw new FatalError(
       `field ${path}: ${avroTypeName(writer)} is not supported (null with one other type is)`,
     );
-  const read = valueReader(
-    nullBranch === undefined ? writer.branches[0]! : inner,
-    type,
-    column,
-    path,
-    unlanded,
-  );
+  const read = valueReader(inner, type, column, path, unlanded);
   const branches = writer.branches.length;
   return (cursor) => {
     const branch = cursor.readInt(path);
@@ -404,14 +398,16 @@ function decimalReader(
         return column.append(value | 0, Math.floor(value / 4294967296));
     }
     const value = decimalFromBytes(cursor.bytes.subarray(start, start + length)) * factor;
-    if (value >= limit || value <= -limit)
-      throw new DecodeError(
-        path,
-        `${decimalText(value, type.scale)} does not fit a ${typeName({ kind: 'decimal', ...type })}`,
-      );
+    if (value >= limit || value <= -limit) {
+      const shown = length > 64 ? `a number of ${length} bytes` : decimalText(value, type.scale);
+      throw new DecodeError(path, `${shown} does not fit a ${typeName({ kind: 'decimal', ...type })}`);
+    }
     column.appendBigInt(value);
   };
 }
+
+/** Records inside each other that are read over: what contains itself could else be too deep for the stack. */
+const depthMax = 500;
 
 /** Steps over a value of a type that no column wants. Records may contain themselves here. */
 function skipper(type: AvroType, path: string, known: Map<AvroType, AvroReader> = new Map()): AvroReader {
@@ -473,7 +469,10 @@ function makeSkipper(type: AvroType, path: string, known: Map<AvroType, AvroRead
     case 'record': {
       const members = type.fields.map((member) => skipper(member.type, path, known));
       return (cursor) => {
+        if (++cursor.depth > depthMax)
+          throw new DecodeError(path, `more than ${depthMax} records inside each other`);
         for (const member of members) member(cursor);
+        cursor.depth--;
       };
     }
   }

@@ -130,10 +130,15 @@ function logicalOf(json: { [key: string]: Json }): { logical?: string; decimal?:
   const logical = json['logicalType'];
   if (typeof logical !== 'string') return {};
   if (logical !== 'decimal') return { logical };
-  const precision = json['precision'];
-  const scale = json['scale'] ?? 0;
-  const valid = Number.isInteger(precision) && Number.isInteger(scale) && Number(scale) <= Number(precision);
-  return valid ? { decimal: { precision: precision as number, scale: scale as number } } : {};
+  const precision = json['precision'] as number;
+  const scale = (json['scale'] ?? 0) as number;
+  const isValid =
+    Number.isInteger(precision) &&
+    Number.isInteger(scale) &&
+    precision >= 1 &&
+    0 <= scale &&
+    scale <= precision;
+  return isValid ? { decimal: { precision, scale } } : {};
 }
 
 /** A type as a person would call it: `record Order`, `long (timestamp-micros)`. */
@@ -161,11 +166,12 @@ export function avroTypeName(type: AvroType): string {
   }
 }
 
-/** `[null, T]` in either order is an optional T; any other type is itself and always there. */
+/** `[null, T]` in either order is an optional T, `[T]` is T; any other type is itself and always there. */
 export function optionalOf(type: AvroType): { type: AvroType; nullBranch: number | undefined } {
   if (type.kind !== 'union') return { type, nullBranch: undefined };
-  const nullBranch = type.branches.findIndex((branch) => branch.kind === 'null');
-  if (type.branches.length === 2 && nullBranch !== -1)
-    return { type: type.branches[1 - nullBranch]!, nullBranch };
+  const { branches } = type;
+  if (branches.length === 1) return { type: branches[0]!, nullBranch: undefined };
+  const nullBranch = branches.findIndex((branch) => branch.kind === 'null');
+  if (branches.length === 2 && nullBranch !== -1) return { type: branches[1 - nullBranch]!, nullBranch };
   return { type, nullBranch: undefined };
 }

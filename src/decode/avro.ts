@@ -22,7 +22,8 @@ class AvroDecoder implements Decoder {
   readonly #part: 'key' | 'value';
   readonly #compiled = new Map<number, Compiled>();
   readonly #cursor = new AvroCursor();
-  #lastId = -1;
+  /** The schema of the record before; undefined before the first of a batch. */
+  #lastId: number | undefined;
   #lastReader: Compiled | undefined;
 
   constructor(
@@ -38,8 +39,8 @@ class AvroDecoder implements Decoder {
   async prepare(records: RecordColumns): Promise<void> {
     const starts = this.#part === 'key' ? records.keyStarts : records.valueStarts;
     const lengths = this.#part === 'key' ? records.keyLengths : records.valueLengths;
-    let last = -1;
-    this.#lastId = -1;
+    let last: number | undefined;
+    this.#lastId = undefined;
     for (let i = 0; i < records.count; i++) {
       if (lengths[i]! < wireHeaderLength || records.bytes[starts[i]!] !== 0) continue;
       const id = records.view.getInt32(starts[i]! + 1);
@@ -55,6 +56,7 @@ class AvroDecoder implements Decoder {
    * skipped records.
    */
   async #load(id: number): Promise<Compiled> {
+    if (id < 0) return new DecodeError('', `${id} is not the id of a schema`);
     let schema: RegisteredSchema;
     try {
       schema = await this.#schemas.get(id);
@@ -88,6 +90,7 @@ class AvroDecoder implements Decoder {
     cursor.view = view;
     cursor.position = start + wireHeaderLength;
     cursor.end = end;
+    cursor.depth = 0;
     read(cursor);
     if (cursor.position !== end) {
       const off = cursor.position - end;

@@ -41,14 +41,20 @@ const referencesMax = 1000;
  * for ever; concurrent requests for one id share a call.
  */
 export function registryClient(options: RegistryOptions, ports: RegistryPorts): SchemaSource {
-  const base = options.url.replace(/\/+$/, '');
+  const { base, headers } = endpoint(options);
   const cache = new Map<number, Promise<RegisteredSchema>>();
-  const request = (path: string): Promise<SchemaAnswer> => getJson(`${base}${path}`, headers(options), ports);
+  const request = (path: string): Promise<SchemaAnswer> => getJson(`${base}${path}`, headers, ports);
 
   async function load(id: number): Promise<RegisteredSchema> {
     const answer = await request(`/schemas/ids/${id}`);
     const references: string[] = [];
-    await follow(answer, references, new Set());
+    try {
+      await follow(answer, references, new Set());
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+      // Of the record nothing is wrong: the registry is not whole.
+      throw new FatalError(`loading what schema ${id} refers to: ${error.message}`, { cause: error });
+    }
     return { type: answer.schemaType ?? 'AVRO', text: answer.schema, references };
   }
 
@@ -85,17 +91,34 @@ interface SchemaAnswer {
   references?: { name: string; subject: string; version: number }[];
 }
 
-function headers(options: RegistryOptions): Record<string, string> {
+/** Where to ask and what to say of ourselves. User and password may be part of the URL; no message may have them. */
+function endpoint({ url, auth }: RegistryOptions): { base: string; headers: Record<string, string> } {
+  const parsed = new URL(url);
+  const { username, password } = parsed;
+  parsed.username = '';
+  parsed.password = '';
+  const base = parsed.href.replace(/\/+$/, '');
   const accept = 'application/vnd.schemaregistry.v1+json, application/json';
-  if (!options.auth) return { accept };
-  if ('token' in options.auth) return { accept, authorization: `Bearer ${options.auth.token}` };
-  const basic = Buffer.from(`${options.auth.username}:${options.auth.password}`).toString('base64');
-  return { accept, authorization: `Basic ${basic}` };
+  const login =
+    auth ??
+    (username === ''
+      ? undefined
+      : { username: decodeURIComponent(username), password: decodeURIComponent(password) });
+  if (!login) return { base, headers: { accept } };
+  if ('token' in login) {
+    if (!/^[\x21-\x7e]+$/.test(login.token))
+      throw new FatalError(
+        'asking the schema registry: its token has characters that none may have: check decode.*.registry.auth',
+      );
+    return { base, headers: { accept, authorization: `Bearer ${login.token}` } };
+  }
+  const basic = Buffer.from(`${login.username}:${login.password}`).toString('base64');
+  return { base, headers: { accept, authorization: `Basic ${basic}` } };
 }
 
 async function getJson(
   url: string,
-  requestHeaders: Record<string, string>,
+  headers: Record<string, string>,
   ports: RegistryPorts,
 ): Promise<SchemaAnswer> {
   const doing = `asking the schema registry for ${url}`;
@@ -104,9 +127,11 @@ async function getJson(
     policy,
     () =>
       withDeadline(ports.clock, requestTimeoutMs, doing, async (signal) => {
-        const response = await connect(doing, () => ports.fetch(url, { headers: requestHeaders, signal }));
-        if (response.ok) return (await response.json()) as SchemaAnswer;
-        throw failure(doing, response.status, await response.text().catch(() => ''));
+        const { status, body } = await receive(doing, () => ports.fetch(url, { headers, signal }));
+        if (status < 200 || status > 299) throw failure(doing, status, body);
+        const answer = jsonOf(body) as Partial<SchemaAnswer> | undefined;
+        if (typeof answer?.schema === 'string') return answer as SchemaAnswer;
+        throw new FatalError(`${doing}: the answer is not a schema: check decode.*.registry.url`);
       }),
     {
       onRetry: (error, attempt, waitMs) =>
@@ -119,17 +144,37 @@ async function getJson(
   );
 }
 
-async function connect(doing: string, request: () => Promise<Response>): Promise<Response> {
+async function receive(
+  doing: string,
+  request: () => Promise<Response>,
+): Promise<{ status: number; body: string }> {
   try {
-    return await request();
+    const response = await request();
+    return { status: response.status, body: await response.text() };
   } catch (error) {
     throw new TransientError(`${doing}: ${messageOf(error)}`, { cause: error });
   }
 }
 
+/** JSON, undefined when it is none. */
+function jsonOf(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
 function failure(doing: string, status: number, body: string): Error {
   const message = `${doing}: HTTP ${status}${body === '' ? '' : ` ${body.slice(0, 200)}`}`;
-  if (status === 404) return new NotFoundError(message);
+  if (status === 404) {
+    // Only the registry itself can say that it has no such schema. Anything else that answers is not the registry, and
+    // must not make records look bad.
+    const isRegistry = Number.isInteger((jsonOf(body) as { error_code?: unknown } | undefined)?.error_code);
+    return isRegistry
+      ? new NotFoundError(message)
+      : new FatalError(`${message}: check decode.*.registry.url`);
+  }
   if (status === 401 || status === 403) return new FatalError(`${message}: check decode.*.registry.auth`);
   if (status === 408 || status === 429 || status >= 500) return new TransientError(message);
   return new FatalError(message);

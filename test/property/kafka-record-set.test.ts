@@ -60,7 +60,8 @@ const batches: fc.Arbitrary<Batch[]> = fc
   });
 
 const encoded = ({ header, records }: Batch): Buffer => writeBatch(header, records);
-const seenOf = (made: readonly Batch[]): Seen[] => made.flatMap(({ header, records }) => expected(header, records));
+const seenOf = (made: readonly Batch[]): Seen[] =>
+  made.flatMap(({ header, records }) => expected(header, records));
 
 test('what was written is read, from any offset on', () => {
   fc.assert(
@@ -74,7 +75,7 @@ test('what was written is read, from any offset on', () => {
         expect(summarize(set, from)).toEqual({ next, records: seenOf(made).length });
       }
     }),
-    { numRuns: 1500 },
+    { numRuns: 1000 },
   );
 });
 
@@ -90,7 +91,7 @@ test('a set that is cut anywhere ends with its last whole batch', () => {
       const next = complete.at(-1)?.next ?? from;
       expect(readAll(set.subarray(0, length), from)).toEqual({ records: seenOf(complete), next });
     }),
-    { numRuns: 500 },
+    { numRuns: 300 },
   );
 });
 
@@ -118,7 +119,7 @@ test('of a damaged set only right records are seen, or an error', () => {
       // Without an error nothing is missing but what a cut off end hides.
       if (!read.failed) expect(read.records).toEqual(right.filter(({ offset }) => offset < read.next));
     }),
-    { numRuns: 3000 },
+    { numRuns: 2000 },
   );
 
   function startsOf(made: readonly Batch[]): number[] {

@@ -55,7 +55,7 @@ export function recordsOf(set: RecordSet): { records: Dumped[]; next: number } {
         '',
         base64(columns.keyStarts[i]!, columns.keyLengths[i]!),
         base64(columns.valueStarts[i]!, columns.valueLengths[i]!),
-        readHeaders(columns, i).map(({ key, value }) => [key, value && value.toString('base64')] as const),
+        readHeaders(columns, i).map(({ key, value }) => [key, value?.toString('base64') ?? null] as const),
       ]);
   }
   return { records, next: reader.next };
@@ -71,7 +71,11 @@ export interface ReadOptions {
 export async function readTopic(brokers: string, topic: string, options: ReadOptions = {}): Promise<Dump> {
   const allowed = options.allowed ?? 64 * 1024 * 1024;
   const partitions = await partitionsOf(topic);
-  const source = openSource(brokers, { group: `read-${topic}`, topics: [topic], partitions: { [topic]: partitions } });
+  const source = openSource(brokers, {
+    group: `read-${topic}`,
+    topics: [topic],
+    partitions: { [topic]: partitions },
+  });
   const dump: Dump = { records: {}, positions: {} };
   const open = new Map<string, number>();
   const done = Promise.withResolvers<void>();
@@ -87,8 +91,11 @@ export async function readTopic(brokers: string, topic: string, options: ReadOpt
       const { records, next } = recordsOf(event.set);
       const key = keyOf(event.set);
       if (event.set.from !== dump.positions[event.set.partition])
-        done.reject(new Error(`${key}: a set from ${event.set.from} after ${dump.positions[event.set.partition]}`));
-      if (next !== event.set.next) done.reject(new Error(`${key}: ${next} and ${event.set.next} do not agree`));
+        done.reject(
+          new Error(`${key}: a set from ${event.set.from} after ${dump.positions[event.set.partition]}`),
+        );
+      if (next !== event.set.next)
+        done.reject(new Error(`${key}: ${next} and ${event.set.next} do not agree`));
       dump.records[event.set.partition]!.push(...records);
       dump.positions[event.set.partition] = next;
       if (next >= open.get(key)!) open.delete(key);
@@ -111,6 +118,19 @@ export async function readTopic(brokers: string, topic: string, options: ReadOpt
     return dump;
   } finally {
     clearTimeout(late);
+    await source.close();
+  }
+}
+
+/** Creates a topic. The brokers know of it a little before they lead its partitions: waits until they do. */
+export async function createTopic(brokers: string, topic: string, partitions: number): Promise<void> {
+  await java.call('createTopic', { topic, partitions });
+  const numbers = [...new Array(partitions).keys()];
+  const source = openSource(brokers, { group: 'leaders', topics: [topic], partitions: { [topic]: numbers } });
+  try {
+    const { topicPartitions } = await source.start(() => {});
+    await source.listOffsets(topicPartitions, 'latest');
+  } finally {
     await source.close();
   }
 }

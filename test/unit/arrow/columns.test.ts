@@ -24,14 +24,23 @@ function filled(type: Type, nullable: boolean, values: readonly Canonical[]): Co
   return column;
 }
 
-test.each([0, 1, -1, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), -(2 ** 31) - 1, 2 ** 32, -(2 ** 32), 2 ** 32 - 1, -(2 ** 32) - 1])(
-  'the number %d goes into a long as it is',
-  (number) => {
-    const column = new Int64Column(false);
-    column.appendNumber(number);
-    expect(column.values[0]).toBe(BigInt(number));
-  },
-);
+test.each([
+  0,
+  1,
+  -1,
+  2 ** 31 - 1,
+  2 ** 31,
+  -(2 ** 31),
+  -(2 ** 31) - 1,
+  2 ** 32,
+  -(2 ** 32),
+  2 ** 32 - 1,
+  -(2 ** 32) - 1,
+])('the number %d goes into a long as it is', (number) => {
+  const column = new Int64Column(false);
+  column.appendNumber(number);
+  expect(column.values[0]).toBe(BigInt(number));
+});
 
 test('the greatest safe numbers go into a long as they are', () => {
   const column = new Int64Column(false);
@@ -102,7 +111,14 @@ test('the size in use is that of the buffers without what is spare', () => {
   expect(size(strings, false, ['abc', 'é'])).toBe(3 * 4 + 5);
   const list: Type = { kind: 'list', elementId: 0, elementRequired: true, element: { kind: 'int' } };
   expect(size(list, true, [['1', '2'], null])).toBe(3 * 4 + 2 * 4 + 1);
-  const map: Type = { kind: 'map', keyId: 0, valueId: 0, valueRequired: true, key: strings, value: { kind: 'int' } };
+  const map: Type = {
+    kind: 'map',
+    keyId: 0,
+    valueId: 0,
+    valueRequired: true,
+    key: strings,
+    value: { kind: 'int' },
+  };
   expect(size(map, false, [[['k', '1']]])).toBe(2 * 4 + (2 * 4 + 1) + 4);
   expect(size({ kind: 'struct', fields: [field('a', strings)] }, false, [{ a: null }])).toBe(2 * 4 + 1);
 });
@@ -110,13 +126,19 @@ test('the size in use is that of the buffers without what is spare', () => {
 test('a column has a bitmap exactly where it or a struct around it may be null', () => {
   const leaf: Type = { kind: 'int' };
   const struct = (required: boolean): StructColumn =>
-    makeColumn({ kind: 'struct', fields: [field('r', leaf, true), field('o', leaf)] }, !required) as StructColumn;
+    makeColumn(
+      { kind: 'struct', fields: [field('r', leaf, true), field('o', leaf)] },
+      !required,
+    ) as StructColumn;
   const bitmaps = (column: StructColumn): boolean[] =>
     [column, ...column.children].map((each) => each.validity !== undefined);
   expect(bitmaps(struct(true))).toEqual([false, false, true]);
   expect(bitmaps(struct(false))).toEqual([true, true, true]);
   // A null list or map has no elements: what is inside does not depend on it.
-  const list = makeColumn({ kind: 'list', elementId: 0, elementRequired: true, element: leaf }, true) as ListColumn;
+  const list = makeColumn(
+    { kind: 'list', elementId: 0, elementRequired: true, element: leaf },
+    true,
+  ) as ListColumn;
   expect([list.validity, list.element.validity].map(Boolean)).toEqual([true, false]);
   const map = makeColumn(
     { kind: 'map', keyId: 0, key: leaf, valueId: 0, valueRequired: false, value: leaf },
@@ -127,14 +149,22 @@ test('a column has a bitmap exactly where it or a struct around it may be null',
 
 test('a null struct takes a slot in each of its members, at every depth', () => {
   const inner: Type = { kind: 'struct', fields: [field('x', { kind: 'long' }, true)] };
-  const type: Type = { kind: 'struct', fields: [field('inner', inner, true), field('y', { kind: 'string' })] };
+  const type: Type = {
+    kind: 'struct',
+    fields: [field('inner', inner, true), field('y', { kind: 'string' })],
+  };
   const column = filled(type, true, [{ inner: { x: '1' }, y: 'a' }, null, { inner: { x: '3' }, y: null }]);
   const struct = column as StructColumn;
   const child = struct.children[0] as StructColumn;
-  expect([struct.length, child.length, child.children[0]!.length, struct.children[1]!.length]).toEqual([3, 3, 3, 3]);
-  expect([struct.nullCount, child.nullCount, child.children[0]!.nullCount, struct.children[1]!.nullCount]).toEqual([
-    1, 1, 1, 2,
+  expect([struct.length, child.length, child.children[0]!.length, struct.children[1]!.length]).toEqual([
+    3, 3, 3, 3,
   ]);
+  expect([
+    struct.nullCount,
+    child.nullCount,
+    child.children[0]!.nullCount,
+    struct.children[1]!.nullCount,
+  ]).toEqual([1, 1, 1, 2]);
   expect(valueAt(column, type, 2)).toEqual({ inner: { x: '3' }, y: null });
 });
 
@@ -153,8 +183,17 @@ test('columns of different types are not mixed', () => {
 
 test('columns can be emptied and filled again, and forget what was in them', () => {
   const columns = new Columns(everyType);
-  const row = Object.fromEntries(everyType.fields.map(({ name }) => [name, null])) as Record<string, Canonical>;
-  const full = { ...row, id: '1', solid: { x: '3ff0000000000000', label: 'one' }, longs: ['1', '2'], boolean: true };
+  const row = Object.fromEntries(everyType.fields.map(({ name }) => [name, null])) as Record<
+    string,
+    Canonical
+  >;
+  const full = {
+    ...row,
+    id: '1',
+    solid: { x: '3ff0000000000000', label: 'one' },
+    longs: ['1', '2'],
+    boolean: true,
+  };
   const empty = { ...row, id: '2', solid: { x: '8000000000000000', label: null }, longs: [] };
   for (let round = 0; round < 3; round++) {
     const given = Array.from({ length: 130 }, (_, i) => ((i + round) % 3 === 0 ? full : empty));

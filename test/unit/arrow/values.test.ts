@@ -33,7 +33,14 @@ test.each([
     { 'a b': 1 },
   ],
   [
-    { kind: 'map', keyId: 0, key: { kind: 'int' }, valueId: 0, valueRequired: false, value: list({ kind: 'string' }) },
+    {
+      kind: 'map',
+      keyId: 0,
+      key: { kind: 'int' },
+      valueId: 0,
+      valueRequired: false,
+      value: list({ kind: 'string' }),
+    },
     [
       ['1', ['x']],
       ['2', null],

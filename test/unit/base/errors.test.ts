@@ -5,8 +5,8 @@ import {
   ConfigError,
   DeadlineError,
   FatalError,
-  formatProblem,
   FrazilError,
+  formatProblem,
   isRetryable,
   messageOf,
   NotFoundError,
@@ -40,12 +40,25 @@ test('an error without a cause or a context has none', () => {
 });
 
 test('nothing unknown is retried', () => {
-  for (const thrown of [new Error('x'), new AssertionError('x'), { retryable: true }, 'text', undefined, null])
+  for (const thrown of [
+    new Error('x'),
+    new AssertionError('x'),
+    { retryable: true },
+    'text',
+    undefined,
+    null,
+  ])
     expect(isRetryable(thrown)).toBe(false);
 });
 
 test('a problem of the configuration tells place, setting, what is wrong and what to write instead', () => {
-  const problem = { path: 'commit.interval', line: 12, column: 5, message: 'expected a duration', fix: 'write 60s' };
+  const problem = {
+    path: 'commit.interval',
+    line: 12,
+    column: 5,
+    message: 'expected a duration',
+    fix: 'write 60s',
+  };
   expect(formatProblem(problem)).toBe('12:5 commit.interval: expected a duration (fix: write 60s)');
   expect(formatProblem({ path: '', message: 'not YAML' })).toBe('not YAML');
   expect(formatProblem({ path: 'lanes', line: 3, message: 'wrong' })).toBe('3:1 lanes: wrong');
@@ -67,6 +80,10 @@ test('a message tells its causes, each once', () => {
     'loading table a.b: asking the broker: connection refused',
   );
   expect(messageOf(new Error('same', { cause: new Error('same') }))).toBe('same');
+  const told = new Error('writing a: disk is full', { cause: new Error('disk is full') });
+  expect(messageOf(new TransientError('committing', { cause: told }))).toBe(
+    'committing: writing a: disk is full',
+  );
   expect(messageOf(new AggregateError([new Error('first'), new Error('second')], 'all failed'))).toBe(
     'all failed: first',
   );

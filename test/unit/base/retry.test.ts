@@ -18,7 +18,10 @@ function constantRandom(fraction: number): Random {
 }
 
 /** An operation that fails with these errors, one after the other, and then succeeds. */
-function failing(errors: readonly Error[]): { run: (attempt: number) => Promise<string>; attempts: number[] } {
+function failing(errors: readonly Error[]): {
+  run: (attempt: number) => Promise<string>;
+  attempts: number[];
+} {
   const attempts: number[] = [];
   const run = async (attempt: number): Promise<string> => {
     attempts.push(attempt);
@@ -29,7 +32,8 @@ function failing(errors: readonly Error[]): { run: (attempt: number) => Promise<
   return { run, attempts };
 }
 
-const transient = (n: number): Error[] => Array.from({ length: n }, (_, i) => new TransientError(`failure ${i + 1}`));
+const transient = (n: number): Error[] =>
+  Array.from({ length: n }, (_, i) => new TransientError(`failure ${i + 1}`));
 
 test('it tries until it succeeds, and tells of every failure but the last', async () => {
   const clock = new SkippingClock();
@@ -73,7 +77,9 @@ test('no attempt starts after the total time', async () => {
 test('what does not call itself retryable is thrown at once', async () => {
   for (const error of [new FatalError('no'), new Error('who knows'), new TypeError('a bug')]) {
     const { run, attempts } = failing([error]);
-    await expect(retry({ clock: new SkippingClock(), random: constantRandom(0) }, policy, run)).rejects.toBe(error);
+    await expect(retry({ clock: new SkippingClock(), random: constantRandom(0) }, policy, run)).rejects.toBe(
+      error,
+    );
     expect(attempts).toEqual([1]);
   }
 });

@@ -46,12 +46,22 @@ class Bytes {
 
   /** Tagged fields that no version knows yet: a short one and a long one. */
   unknownTags(): this {
-    return this.varint(2).varint(7).varint(3).raw(Buffer.from('abc')).varint(300).varint(200).raw(Buffer.alloc(200, 0xff));
+    return this.varint(2)
+      .varint(7)
+      .varint(3)
+      .raw(Buffer.from('abc'))
+      .varint(300)
+      .varint(200)
+      .raw(Buffer.alloc(200, 0xff));
   }
 }
 
 function head(topics: number): Bytes {
-  return new Bytes().int(32, 0).int(16, 0).int(32, 0).varint(topics + 1);
+  return new Bytes()
+    .int(32, 0)
+    .int(16, 0)
+    .int(32, 0)
+    .varint(topics + 1);
 }
 
 function partition(bytes: Bytes, number: number, records: Buffer | null): Bytes {
@@ -75,9 +85,27 @@ test('throttle time and error of the whole answer', () => {
 test('all fields of a partition', () => {
   const records = batch(40, 3);
   const bytes = head(1).uuid(topicId).varint(2);
-  bytes.int(32, 5).int(16, 6).int(64, 2 ** 40).int(64, 2 ** 39).int(64, 17);
-  bytes.varint(3).int(64, 2n ** 62n).int(64, 21).noTags().int(64, -1n).int(64, 30).noTags();
-  bytes.int(32, 2).varint(records.length + 1).raw(records).noTags().noTags().noTags();
+  bytes
+    .int(32, 5)
+    .int(16, 6)
+    .int(64, 2 ** 40)
+    .int(64, 2 ** 39)
+    .int(64, 17);
+  bytes
+    .varint(3)
+    .int(64, 2n ** 62n)
+    .int(64, 21)
+    .noTags()
+    .int(64, -1n)
+    .int(64, 30)
+    .noTags();
+  bytes
+    .int(32, 2)
+    .varint(records.length + 1)
+    .raw(records)
+    .noTags()
+    .noTags()
+    .noTags();
   expect(parse(bytes.all).partitions).toEqual([
     {
       topicId,
@@ -115,10 +143,16 @@ test('partitions of several topics, with tagged fields wherever there may be som
   partition(bytes, 0, sets[0]!).unknownTags();
   bytes.int(32, 1).int(16, 0).int(64, 100).int(64, 90).int(64, 10);
   bytes.varint(2).int(64, 1).int(64, 8).unknownTags();
-  bytes.int(32, -1).varint(sets[1]!.length + 1).raw(sets[1]!).unknownTags();
+  bytes
+    .int(32, -1)
+    .varint(sets[1]!.length + 1)
+    .raw(sets[1]!)
+    .unknownTags();
   bytes.unknownTags().uuid(other).varint(2);
   partition(bytes, 2, sets[2]!).noTags().noTags().unknownTags();
-  expect(parse(bytes.all).partitions.map(({ topicId: id, partition: p, records }) => [id, p, records])).toEqual([
+  expect(
+    parse(bytes.all).partitions.map(({ topicId: id, partition: p, records }) => [id, p, records]),
+  ).toEqual([
     [topicId, 0, sets[0]],
     [topicId, 1, sets[1]],
     [other, 2, sets[2]],
@@ -142,7 +176,10 @@ test('an answer that ends too early is an error wherever it ends', () => {
   const bytes = head(1).uuid(topicId).varint(2);
   bytes.int(32, 1).int(16, 0).int(64, 100).int(64, 90).int(64, 10);
   bytes.varint(2).int(64, 1).int(64, 8).noTags();
-  bytes.int(32, -1).varint(records.length + 1).raw(records);
+  bytes
+    .int(32, -1)
+    .varint(records.length + 1)
+    .raw(records);
   const whole = bytes.unknownTags().unknownTags().all;
   for (let length = 0; length < whole.length; length++) {
     // Behind the last field that is looked at the end is not missed.
@@ -167,6 +204,14 @@ test('lengths that nothing could have are errors, and do not keep us', () => {
 
 test('an offset that no number can hold is never rounded', () => {
   const bytes = head(1).uuid(topicId).varint(2);
-  bytes.int(32, 0).int(16, 0).int(64, 2n ** 53n).int(64, 1).int(64, 0).varint(0).int(32, -1).varint(0);
+  bytes
+    .int(32, 0)
+    .int(16, 0)
+    .int(64, 2n ** 53n)
+    .int(64, 1)
+    .int(64, 0)
+    .varint(0)
+    .int(32, -1)
+    .varint(0);
   expect(() => parse(bytes.noTags().noTags().noTags().all)).toThrow(AssertionError);
 });

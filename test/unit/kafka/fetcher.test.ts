@@ -190,6 +190,23 @@ describe('requests', () => {
     expect(cluster.events).toEqual([]);
   });
 
+  test('go to a new leader within minutes even if the old one goes on answering', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    cluster.coming = metadataOf({ orders: { id: 'o', leaders: [3, 1, 2] } });
+    for (let i = 0; i < 10; i++) {
+      await cluster.clock.pass(30_000);
+      expect(cluster.last.broker).toBe('broker-1');
+      await cluster.last.answer({});
+    }
+    expect(cluster.refreshes).toBe(0);
+    await cluster.clock.pass(30_000);
+    await cluster.last.answer({});
+    await cluster.last.answer({});
+    expect(cluster.last.broker).toBe('broker-3');
+    expect(cluster.refreshes).toBe(1);
+  });
+
   test('wait for a leader while there is none', async () => {
     cluster = new Cluster({ orders: { id: 'o', leaders: [-1] } });
     cluster.fetcher.allow(64 * mebibyte);
@@ -280,7 +297,10 @@ describe('what is allowed', () => {
     cluster.seek('orders', 2, 0);
     cluster.fetcher.allow(20 * mebibyte);
     expect(cluster.asked.map(({ request }) => request.bytesMax)).toEqual([16 * mebibyte, 4 * mebibyte]);
-    expect(cluster.asked.map(({ request }) => request.partitionBytesMax)).toEqual([4 * mebibyte, 4 * mebibyte]);
+    expect(cluster.asked.map(({ request }) => request.partitionBytesMax)).toEqual([
+      4 * mebibyte,
+      4 * mebibyte,
+    ]);
     expect(cluster.fetcher.reservedBytes).toBe(20 * mebibyte);
     await cluster.asked[1]!.answer({});
     expect(cluster.fetcher.reservedBytes).toBe(20 * mebibyte);

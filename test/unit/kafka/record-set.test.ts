@@ -254,7 +254,9 @@ describe('damage', () => {
     for (let at = 17; at < set.length; at++) {
       const damaged = Buffer.from(set);
       damaged[at]! ^= 0x10;
-      expect(() => readAll(damaged), `byte ${at}`).toThrow(/batch at offset 4: checksum is \d+, the batch says/);
+      expect(() => readAll(damaged), `byte ${at}`).toThrow(
+        /batch at offset 4: checksum is \d+, the batch says/,
+      );
     }
   });
 
@@ -322,7 +324,11 @@ describe('older message formats', () => {
     const old = Buffer.alloc(magic === 0 ? 26 : 34);
     old.writeInt32BE(old.length - 12, 8);
     old[16] = magic;
-    for (const read of [() => readAll(old), () => summarize(old, 0), () => readAll(Buffer.concat([batch(0, 1), old]))])
+    for (const read of [
+      () => readAll(old),
+      () => summarize(old, 0),
+      () => readAll(Buffer.concat([batch(0, 1), old])),
+    ])
       expect(read).toThrow(
         `message format v${magic} is not supported: the topic holds records from before Kafka 0.11`,
       );
@@ -334,7 +340,9 @@ test('headers are read from the batch that is current', () => {
     { offsetDelta: 0, timestampDelta: 0, key: null, value: null, headers: [['n', text(value)]] },
   ];
   const set = Buffer.concat(
-    ['a', 'b'].map((value, i) => writeBatch({ baseOffset: i, baseTimestamp, codec: 'lz4' }, withHeader(value))),
+    ['a', 'b'].map((value, i) =>
+      writeBatch({ baseOffset: i, baseTimestamp, codec: 'lz4' }, withHeader(value)),
+    ),
   );
   const reader = new RecordSetReader(set, 0, null);
   for (const value of ['a', 'b']) {

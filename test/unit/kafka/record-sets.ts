@@ -33,7 +33,7 @@ export function seen({ columns }: RecordSetReader): Seen[] {
     timestamp: columns.timestamps[i]!,
     key: hex(columns.keyStarts[i]!, columns.keyLengths[i]!),
     value: hex(columns.valueStarts[i]!, columns.valueLengths[i]!),
-    headers: readHeaders(columns, i).map(({ key, value }) => [key, value && value.toString('hex')] as const),
+    headers: readHeaders(columns, i).map(({ key, value }) => [key, value?.toString('hex') ?? null] as const),
   }));
 }
 

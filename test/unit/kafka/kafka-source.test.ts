@@ -1,0 +1,281 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { AssertionError } from '../../../src/base/assert.ts';
+import { silentLog } from '../../../src/base/log.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import { KafkaError } from '../../../src/kafka/errors.ts';
+import { KafkaSource, type KafkaSourceOptions } from '../../../src/kafka/kafka-source.ts';
+import type { SourceEvent } from '../../../src/kafka/source.ts';
+import { keyOf, parseKey } from '../../../src/kafka/topic-partition.ts';
+import type { ClusterMetadata, Wire } from '../../../src/kafka/wire.ts';
+import { ManualClock, settle } from './manual-clock.ts';
+
+function refusal(id: string): KafkaError {
+  return new KafkaError('asking', id, id, undefined);
+}
+
+/** A wire that notes what is asked of whom, and answers or refuses as the test says. */
+class FakeWire {
+  readonly asked: string[] = [];
+  /** Errors that the next requests of a kind end with. */
+  readonly refusals = new Map<string, Error[]>();
+  leaders = [1, 2, 1];
+  coordinatorNode = 1;
+  offsets: Record<string, number> = {};
+  committed: unknown[] = [];
+
+  refuse(what: string, error: Error, times = 1): void {
+    this.refusals.set(what, [...(this.refusals.get(what) ?? []), ...new Array<Error>(times).fill(error)]);
+  }
+
+  async #ask(what: string, of: string): Promise<void> {
+    this.asked.push(`${what} ${of}`);
+    const error = this.refusals.get(what)?.shift();
+    if (error) throw error;
+  }
+
+  async metadata(topics: readonly string[]): Promise<ClusterMetadata> {
+    await this.#ask('metadata', topics.join());
+    return {
+      clusterId: 'cluster-1',
+      brokers: new Map([1, 2].map((node) => [node, { host: `b${node}`, port: 9092 }])),
+      topics: new Map(
+        topics.map((topic) => [topic, { topic, topicId: `id-${topic}`, leaders: [...this.leaders] }]),
+      ),
+    };
+  }
+
+  async coordinator(group: string): Promise<{ host: string; port: number }> {
+    await this.#ask('coordinator', group);
+    return { host: `b${this.coordinatorNode}`, port: 9092 };
+  }
+
+  async listOffsets(
+    { host }: { host: string },
+    topics: { topic: string; partitions: number[] }[],
+    timestamp: number,
+  ): Promise<{ topic: string; partition: number; offset: number }[]> {
+    await this.#ask('listOffsets', `${host} ${timestamp}`);
+    return topics.flatMap(({ topic, partitions }) =>
+      partitions.map((partition) => ({
+        topic,
+        partition,
+        offset: this.offsets[`${topic}-${partition} ${timestamp}`] ?? -1,
+      })),
+    );
+  }
+
+  async offsetFetch({ host }: { host: string }, group: string): Promise<unknown[]> {
+    await this.#ask('offsetFetch', `${host} ${group}`);
+    return this.committed;
+  }
+
+  async offsetCommit({ host }: { host: string }, ...args: unknown[]): Promise<void> {
+    await this.#ask('offsetCommit', `${host} ${JSON.stringify(args)}`);
+  }
+
+  async close(): Promise<void> {
+    await this.#ask('close', '');
+  }
+}
+
+let wire: FakeWire;
+let clock: ManualClock;
+beforeEach(() => {
+  wire = new FakeWire();
+  clock = new ManualClock();
+});
+
+function sourceOf(options: Partial<KafkaSourceOptions> = {}): KafkaSource {
+  return new KafkaSource(
+    { group: 'g', topics: ['orders'], partitions: { orders: [0, 1, 2] }, ...options },
+    { wire: wire as unknown as Wire, clock, random: seededRandom(1), log: silentLog },
+  );
+}
+
+async function started(options: Partial<KafkaSourceOptions> = {}): Promise<KafkaSource> {
+  const source = sourceOf(options);
+  await source.start(() => {});
+  wire.asked.length = 0;
+  return source;
+}
+
+/** Lets time pass until it is done. */
+async function finished<T>(pending: Promise<T>): Promise<T> {
+  let isDone = false;
+  const done = (): void => {
+    isDone = true;
+  };
+  pending.then(done, done);
+  for (let i = 0; !isDone && i < 1000; i++) await clock.pass(500);
+  return pending;
+}
+
+const all = [0, 1, 2].map((partition) => ({ topic: 'orders', partition }));
+
+describe('start', () => {
+  test('answers with the cluster, and assigns what is fixed', async () => {
+    const events: SourceEvent[] = [];
+    const cluster = await sourceOf({ partitions: { orders: [2, 0] } }).start((event) => events.push(event));
+    const assigned = [2, 0].map((partition) => ({ topic: 'orders', partition, topicId: 'id-orders' }));
+    expect(cluster).toEqual({ clusterId: 'cluster-1', topicPartitions: assigned });
+    expect(events).toEqual([{ type: 'assigned', topicPartitions: assigned }]);
+  });
+
+  test('waits a minute for the cluster and no longer', async () => {
+    wire.refuse('metadata', refusal('NETWORK'), 1000);
+    const startMs = clock.nowMs();
+    await expect(finished(sourceOf().start(() => {}))).rejects.toThrow('asking: NETWORK');
+    expect(clock.nowMs() - startMs).toBeLessThan(62_000);
+    wire.refusals.clear();
+    wire.refuse('metadata', refusal('NETWORK'), 5);
+    await finished(sourceOf().start(() => {}));
+  });
+});
+
+describe('positions', () => {
+  test('are only for what was assigned', async () => {
+    const source = await started({ partitions: { orders: [0] } });
+    expect(source.seek({ topic: 'orders', partition: 0 }, 5)).toBeGreaterThan(0);
+    expect(() => source.seek({ topic: 'orders', partition: 1 }, 5)).toThrow(AssertionError);
+  });
+});
+
+describe('the coordinator', () => {
+  test('is looked up once', async () => {
+    const source = await started();
+    await source.committedOffsets(all);
+    await source.commitOffsets(new Map([['orders-0', 1]]), 'm');
+    await source.committedOffsets(all);
+    expect(wire.asked.map((asked) => asked.split(' ').slice(0, 2).join(' '))).toEqual([
+      'coordinator g',
+      'offsetFetch b1',
+      'offsetCommit b1',
+      'offsetFetch b1',
+    ]);
+  });
+
+  test.each(['NOT_COORDINATOR', 'COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS', 'NETWORK'])(
+    'is looked up anew after %s',
+    async (id) => {
+      const source = await started();
+      await source.committedOffsets(all);
+      wire.coordinatorNode = 2;
+      wire.refuse('offsetFetch', refusal(id));
+      await finished(source.committedOffsets(all));
+      expect(wire.asked.slice(2)).toEqual(['offsetFetch b1 g', 'coordinator g', 'offsetFetch b2 g']);
+    },
+  );
+
+  test('stays who it is after an error that is not about it', async () => {
+    const source = await started();
+    await source.committedOffsets(all);
+    wire.refuse('offsetCommit', refusal('UNKNOWN_MEMBER_ID'));
+    await expect(source.commitOffsets(new Map([['orders-0', 1]]), '')).rejects.toThrow('UNKNOWN_MEMBER_ID');
+    await source.committedOffsets(all);
+    expect(wire.asked.filter((asked) => asked.startsWith('coordinator'))).toEqual(['coordinator g']);
+  });
+});
+
+describe('offsets of the group', () => {
+  test('are asked for until they are told, or until a person must look', async () => {
+    const source = await started();
+    wire.committed = [{ topic: 'orders', partition: 1, offset: 9, metadata: 'm' }];
+    wire.refuse('offsetFetch', refusal('UNSTABLE_OFFSET_COMMIT'), 3);
+    expect(await finished(source.committedOffsets(all))).toEqual(
+      new Map([['orders-1', { offset: 9, metadata: 'm' }]]),
+    );
+    wire.refuse('offsetFetch', refusal('GROUP_AUTHORIZATION_FAILED'));
+    await expect(source.committedOffsets(all)).rejects.toThrow('GROUP_AUTHORIZATION_FAILED');
+  });
+
+  test('are committed by topic, with dashes in their names or not', async () => {
+    const source = await started();
+    const offsets = new Map([
+      ['orders-0', 1],
+      ['a-b-12', 3],
+      ['orders-2', 2],
+    ]);
+    await source.commitOffsets(offsets, 'meta');
+    const topics = [
+      {
+        topic: 'orders',
+        partitions: [
+          { partition: 0, offset: 1 },
+          { partition: 2, offset: 2 },
+        ],
+      },
+      { topic: 'a-b', partitions: [{ partition: 12, offset: 3 }] },
+    ];
+    expect(wire.asked.at(-1)).toBe(
+      `offsetCommit b1 ${JSON.stringify(['g', { id: '', epoch: -1 }, topics, 'meta'])}`,
+    );
+  });
+});
+
+describe('offsets of logs', () => {
+  test('are asked of each leader once', async () => {
+    const source = await started();
+    wire.offsets = { 'orders-0 -2': 1, 'orders-1 -2': 2, 'orders-2 -2': 3 };
+    expect(await source.listOffsets(all, 'earliest')).toEqual(
+      new Map([
+        ['orders-0', 1],
+        ['orders-2', 3],
+        ['orders-1', 2],
+      ]),
+    );
+    expect(wire.asked).toEqual(['listOffsets b1 -2', 'listOffsets b2 -2']);
+  });
+
+  test('are asked of the new leader when it has moved, or when there is one again', async () => {
+    const source = await started();
+    wire.offsets = { 'orders-0 -1': 7 };
+    wire.leaders = [2, 2, 2];
+    wire.refuse('listOffsets', refusal('NOT_LEADER_OR_FOLLOWER'));
+    const [first] = all;
+    expect(await finished(source.listOffsets([first!], 'latest'))).toEqual(new Map([['orders-0', 7]]));
+    expect(wire.asked).toEqual(['listOffsets b1 -1', 'metadata orders', 'listOffsets b2 -1']);
+    wire.leaders = [-1, 2, 2];
+    wire.refuse('listOffsets', refusal('NOT_LEADER_OR_FOLLOWER'));
+    const found = source.listOffsets([first!], 'latest');
+    await clock.pass(5_000);
+    wire.leaders = [1, 2, 2];
+    expect(await finished(found)).toEqual(new Map([['orders-0', 7]]));
+    expect(wire.asked.at(-1)).toBe('listOffsets b1 -1');
+  });
+
+  test('by a time that no record is as late as are the end', async () => {
+    const source = await started();
+    wire.offsets = { 'orders-0 5000': 3, 'orders-1 -1': 20, 'orders-2 -1': 30 };
+    expect(await source.listOffsets(all, 5000)).toEqual(
+      new Map([
+        ['orders-0', 3],
+        ['orders-2', 30],
+        ['orders-1', 20],
+      ]),
+    );
+  });
+
+  test('end with an error when no leader comes within a minute', async () => {
+    wire.leaders = [-1];
+    const source = await started({ partitions: { orders: [0] } });
+    const startMs = clock.nowMs();
+    await expect(finished(source.listOffsets([all[0]!], 'latest'))).rejects.toThrow(
+      'asking for offsets of orders-0: it has no leader',
+    );
+    expect(clock.nowMs() - startMs).toBeLessThan(62_000);
+  });
+});
+
+test('close ends everything, and closes the connections last', async () => {
+  const source = await started();
+  source.seek(all[0]!, 0);
+  await source.close();
+  await settle();
+  expect(wire.asked.at(-1)).toBe('close ');
+  expect(clock.sleeping).toBe(0);
+});
+
+test('a topic-partition is named as Kafka names it', () => {
+  expect(keyOf({ topic: 'a-b.c', partition: 12 })).toBe('a-b.c-12');
+  expect(parseKey('a-b.c-12')).toEqual({ topic: 'a-b.c', partition: 12 });
+});
