@@ -42,7 +42,7 @@ const firstMicros = 1_790_000_000_000_000;
 
 /** Writes one order after the other. The bytes of an order are only good until the next one is asked for. */
 export class OrderWriter {
-  readonly #bytes = Buffer.alloc(1024);
+  readonly #bytes = Buffer.alloc(16 * 1024);
   readonly #merchants: string[];
   #state: number;
   #number = 0;
@@ -73,16 +73,18 @@ export class OrderWriter {
     return this.#bytes.subarray(0, this.#end);
   }
 
-  /** The next order as JSON; times are epoch microseconds. */
-  json(): Buffer {
+  /** The next order as JSON; times are epoch microseconds. With `padTo` a field `pad` makes it that many bytes long. */
+  json(padTo = 0): Buffer {
     const o = this.#next();
     const amount = `${Math.floor(o.cents / 100)}.${String(o.cents % 100).padStart(2, '0')}`;
     const note = o.note === null ? 'null' : `"${o.note}"`;
     const text =
       `{"order_id":${o.orderId},"customer_id":${o.customerId},"merchant":"${o.merchant}","amount":"${amount}",` +
       `"currency":"${o.currency}","status":"${o.status}","created_at":${o.createdAt},"updated_at":${o.updatedAt},` +
-      `"note":${note},"item_count":${o.itemCount}}`;
-    return this.#bytes.subarray(0, this.#bytes.write(text, 'latin1'));
+      `"note":${note},"item_count":${o.itemCount}`;
+    const missing = padTo - text.length - 10;
+    const padded = missing > 0 ? `${text},"pad":"${this.#word(missing)}"}` : `${text}}`;
+    return this.#bytes.subarray(0, this.#bytes.write(padded, 'latin1'));
   }
 
   #next() {

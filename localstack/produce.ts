@@ -19,7 +19,7 @@ export interface ProduceOptions {
   seed?: number;
   /** Records a second; as fast as it goes when absent. */
   rate?: number | undefined;
-  /** Bytes that each record is padded to with a header-free key. */
+  /** JSON only: values are padded to this many bytes with text that does not compress, in a field `pad`. */
   padTo?: number | undefined;
   onProgress?: (sent: number) => void;
   /** Ends it early. */
@@ -57,20 +57,20 @@ export async function produceOrders(options: ProduceOptions): Promise<number[]> 
     const inFlight: Promise<void>[] = [];
     for (let sent = 0, batch = 0; sent < options.count && !options.signal?.aborted; batch++) {
       const partition = batch % leaders.length;
-      const perBatch = options.rate
-        ? Math.max(1, Math.min(recordsPerBatch, Math.floor(options.rate / 20)))
-        : recordsPerBatch;
+      // Every partition gets its share, also of few records.
+      const share = Math.ceil(options.rate ? options.rate / 20 : options.count / leaders.length);
+      const perBatch = Math.min(recordsPerBatch, share);
       const size = Math.min(perBatch, options.count - sent);
       const records = nextRecords(orders, size, schemaId, options.padTo);
       const bytes = writeBatch(
         { baseOffset: 0, baseTimestamp: Date.now(), codec: options.codec ?? 'none' },
         records,
       );
-      inFlight.push(
-        send(pool, leaders[partition]!, options.topic, partition, bytes).then(() => {
-          acknowledged[partition]! += size;
-        }),
-      );
+      const sending = send(pool, leaders[partition]!, options.topic, partition, bytes).then(() => {
+        acknowledged[partition]! += size;
+      });
+      sending.catch(() => {}); // awaited below
+      inFlight.push(sending);
       if (inFlight.length >= 8) await inFlight.shift();
       sent += size;
       options.onProgress?.(sent);
@@ -90,9 +90,8 @@ function nextRecords(
   padTo: number | undefined,
 ): BatchRecord[] {
   return Array.from({ length: size }, (_, i) => {
-    const value = Buffer.from(schemaId === 0 ? orders.json() : orders.avro(schemaId));
-    const key = padTo === undefined ? null : Buffer.alloc(Math.max(0, padTo - value.length), 'k');
-    return { offsetDelta: i, timestampDelta: 0, key, value };
+    const value = Buffer.from(schemaId === 0 ? orders.json(padTo) : orders.avro(schemaId));
+    return { offsetDelta: i, timestampDelta: 0, key: null, value };
   });
 }
 
@@ -142,6 +141,7 @@ async function send(
   topic: string,
   partition: number,
   batch: Buffer,
+  attempt = 1,
 ): Promise<void> {
   const connection = await pool.get(leader);
   const create = (): Writer =>
@@ -176,7 +176,12 @@ async function send(
       error ? reject(error) : resolve(code!),
     );
   });
-  if (errorCode !== 0) throw new Error(`producing to ${topic}-${partition}: error code ${errorCode}`);
+  if (errorCode === 0) return;
+  // A topic that was just made has leaders that do not know it yet; nothing was appended.
+  if (![3, 5, 6].includes(errorCode) || attempt >= 50)
+    throw new Error(`producing to ${topic}-${partition}: error code ${errorCode}`);
+  await pause(100);
+  await send(pool, leader, topic, partition, batch, attempt + 1);
 }
 
 if (import.meta.main) {

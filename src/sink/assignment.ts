@@ -67,6 +67,8 @@ export class Assignment {
     if (writer.generation !== generation || writer.broken) return;
     if (!opened.table) writer.phase = 'absent';
     else if (writer.phase !== 'ready' && !this.#openInLanes(writer, opened.table)) return;
+    if (opened.table)
+      this.#context.ports.log.info('table opened', { table: writer.name, positions: offsetsOf(opened) });
     for (const topicPartition of asked) {
       const key = keyOf(topicPartition);
       const partition = this.#context.partitions.get(key);
@@ -201,4 +203,8 @@ export class Assignment {
     }
     return offsets;
   }
+}
+
+function offsetsOf({ positions }: OpenedTable): Record<TopicPartitionKey, number> {
+  return Object.fromEntries([...positions].map(([key, { offset }]) => [key, offset]));
 }

@@ -47,7 +47,13 @@ export type SinkEvent =
       asked: readonly AssignedPartition[];
       opened: OpenedTable;
     }
-  | { type: 'described'; writer: TableWriter; generation: number; fields: readonly Field[] | undefined }
+  | {
+      type: 'described';
+      writer: TableWriter;
+      generation: number;
+      set: RecordSet;
+      fields: readonly Field[] | undefined;
+    }
   | { type: 'created'; writer: TableWriter; generation: number }
   | {
       type: 'appended';

@@ -1,5 +1,4 @@
 import { FatalError, RecordError } from '../base/errors.ts';
-import type { Field } from '../iceberg/types.ts';
 import type { LogRange, RecordSet } from '../kafka/source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { RecordFailure } from '../lane/lane.ts';
@@ -19,11 +18,11 @@ export class Intake {
   }
 
   onRecords(set: RecordSet): void {
-    const { budget, ports, partitions, state } = this.#context;
+    const { budget, ports, partitions } = this.#context;
     const key = keyOf(set);
     const partition = partitions.get(key);
     const { length } = set.records;
-    if (state !== 'running' || partition?.generation !== set.generation) return budget.dropped(length);
+    if (partition?.generation !== set.generation) return budget.dropped(length);
     const takers = this.#context.takersOf(set.topic).filter((writer) => !writer.broken);
     const absent = takers.filter((writer) => writer.phase === 'absent');
     if (absent.length > 0) {
@@ -72,8 +71,8 @@ export class Intake {
   /** The first record that has a schema tells the columns of a table that is to be created. */
   #describe(writer: TableWriter, key: TopicPartitionKey, set: RecordSet): void {
     const entry = writer.entries.get(key);
-    if (!entry || set.from > entry.seen) return;
-    entry.seen = Math.max(entry.seen, set.next);
+    if (!entry || set.from > entry.asked) return;
+    entry.asked = Math.max(entry.asked, set.next);
     const { generation } = writer;
     const { value, key: keyFormat, keyColumn } = writer.options;
     const describing = this.#context.ports.lanes[entry.lane]!.describe(set, {
@@ -81,11 +80,22 @@ export class Intake {
       key: keyFormat,
       keyColumn,
     });
-    this.#context.task(writer, describing, (fields) => ({ type: 'described', writer, generation, fields }));
+    this.#context.task(writer, describing, (fields) => ({
+      type: 'described',
+      writer,
+      generation,
+      set,
+      fields,
+    }));
   }
 
-  onDescribed(writer: TableWriter, generation: number, fields: readonly Field[] | undefined): void {
-    if (!fields || writer.generation !== generation || writer.phase !== 'absent') return;
+  onDescribed({ writer, generation, set, fields }: Extract<SinkEvent, { type: 'described' }>): void {
+    if (writer.generation !== generation || writer.phase !== 'absent') return;
+    if (!fields) {
+      const entry = writer.entries.get(keyOf(set));
+      if (entry) entry.seen = Math.max(entry.seen, set.next);
+      return;
+    }
     writer.phase = 'opening';
     const { ports } = this.#context;
     ports.log.info('creating table', { table: writer.name, columns: fields.map((field) => field.name) });

@@ -98,7 +98,7 @@ export class Sink {
       case 'outOfRange':
         return this.#intake.onOutOfRange(event.topicPartition, event.generation, event.position, event.log);
       case 'described':
-        return this.#intake.onDescribed(event.writer, event.generation, event.fields);
+        return this.#intake.onDescribed(event);
       case 'created':
         return this.#intake.onCreated(event.writer, event.generation);
       case 'laneFlushed':
@@ -189,12 +189,11 @@ export class Sink {
   }
 
   #drain(reason: string): void {
-    const { state, ports, options, partitions } = this.#context;
+    const { state, ports, options } = this.#context;
     if (state !== 'running') return;
     ports.log.info('stopping: landing what was read', { reason });
     this.#context.state = 'draining';
     this.#drainDeadlineMs = ports.clock.nowMs() + options.graceMs;
-    for (const partition of partitions.values()) partition.generation = 0;
   }
 
   #onBroken(writer: TableWriter | undefined, error: Error): void {

@@ -40,7 +40,8 @@ export interface Entry {
   /** Everything below is in the table. */
   landed: number;
   timestampMaxMs: number;
-  /** While the table is absent: records below told nothing of its columns. */
+  /** While the table is absent: records below are being asked for its columns, and records below have told nothing. */
+  asked: number;
   seen: number;
 }
 
@@ -120,6 +121,7 @@ export class TableWriter {
       rowsFlushing: 0,
       landed: offset,
       timestampMaxMs: -1,
+      asked: offset,
       seen: offset,
     });
   }
@@ -139,7 +141,8 @@ export class TableWriter {
     assert(result.next >= entry.next, `I2: ${key} moves forward only`);
     const moved = result.next > entry.next;
     entry.next = result.next;
-    entry.handed = Math.max(entry.handed, result.next);
+    // Behind a record that stopped the table nothing was taken, whatever was handed over.
+    entry.handed = result.failure ? result.next : Math.max(entry.handed, result.next);
     entry.rowsFilling += rows;
     entry.bytesFilling += result.bytes;
     entry.timestampMaxMs = Math.max(entry.timestampMaxMs, result.timestampMaxMs);
