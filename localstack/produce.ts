@@ -1,10 +1,10 @@
 /**
- * Produces orders to a topic, quickly: record batches are built here and sent as they are.
- *
- *   node localstack/produce.ts --brokers 127.0.0.1:19092 --registry http://... --topic orders --partitions 4 --count 1000000
+ * Produces orders to a topic, quickly: record batches are built here and sent as they are. From the command line:
+ * localstack/produce.
  */
 import { parseArgs } from 'node:util';
 import { type Broker, ConnectionPool, createTopicsV7, metadataV12, Writer } from '@platformatic/kafka';
+import { loadConfig } from '../src/config/config.ts';
 import { type BatchRecord, writeBatch } from '../src/kafka/write-batch.ts';
 import { OrderWriter, orderSchema } from './orders.ts';
 
@@ -30,7 +30,7 @@ const recordsPerBatch = 1000;
 const produceApi = { key: 0, version: 11 };
 
 /** Registers the order schema as the topic's value schema. @returns its id. */
-export async function registerOrders(registry: string, topic: string): Promise<number> {
+async function registerOrders(registry: string, topic: string): Promise<number> {
   const response = await fetch(`${registry}/subjects/${topic}-value/versions`, {
     method: 'POST',
     headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
@@ -187,30 +187,31 @@ async function send(
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
-      brokers: { type: 'string' },
-      registry: { type: 'string' },
-      topic: { type: 'string', default: 'orders' },
+      config: { type: 'string', short: 'c' },
       partitions: { type: 'string', default: '4' },
       count: { type: 'string', default: '1000000' },
-      format: { type: 'string', default: 'avro' },
       codec: { type: 'string', default: 'none' },
       rate: { type: 'string' },
     },
   });
+  if (values.config === undefined) throw new Error('name the configuration: -c frazil.yaml');
+  const { source, decode } = loadConfig(values.config);
+  const topic = source.topics[0]!;
+  const count = Number(values.count);
   const startedAt = performance.now();
-  const acknowledged = await produceOrders({
-    brokers: values.brokers!,
-    registry: values.registry,
-    topic: values.topic,
+  const live = process.stderr.isTTY;
+  await produceOrders({
+    brokers: source.brokers.join(','),
+    registry: decode.value.format === 'avro' ? decode.value.registry.url : undefined,
+    topic,
     partitions: Number(values.partitions),
-    count: Number(values.count),
-    format: values.format as 'avro' | 'json',
+    count,
+    format: decode.value.format,
     codec: values.codec as 'none',
     rate: values.rate === undefined ? undefined : Number(values.rate),
+    onProgress: (sent) => live && process.stderr.write(`\r${sent} of ${count} orders`),
   });
-  const total = acknowledged.reduce((sum, n) => sum + n, 0);
-  console.log(
-    `${total} orders to ${values.topic} in ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
-  );
+  const seconds = (performance.now() - startedAt) / 1000;
+  console.log(`${live ? '\r' : ''}${count} orders to ${topic} in ${seconds.toFixed(1)} s`);
   process.exit(0);
 }

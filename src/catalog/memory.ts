@@ -1,7 +1,7 @@
 import { formatIdentifier } from './catalog.ts';
-import { MetastoreCatalog, type MetastorePorts, type Pointers } from './metastore.ts';
+import type { Pointers } from './metastore.ts';
 
-/** Table pointers in memory, swapped atomically. */
+/** Table pointers in memory, swapped atomically: for tests and the simulator. */
 export function memoryPointers(): Pointers & { readonly tables: Map<string, string> } {
   const tables = new Map<string, string>();
   return {
@@ -25,9 +25,4 @@ export function memoryPointers(): Pointers & { readonly tables: Map<string, stri
     },
     async close() {},
   };
-}
-
-/** A catalog that forgets: for tests, the simulator and embedding. */
-export function memoryCatalog(warehouse: string, ports: MetastorePorts): MetastoreCatalog {
-  return new MetastoreCatalog(memoryPointers(), warehouse, ports);
 }

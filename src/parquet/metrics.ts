@@ -133,7 +133,7 @@ function compare(a: Bound, b: Bound): number {
  * The mode of each leaf from `write.metadata.metrics.*` (Java `MetricsConfig`): truncate(16) unless said otherwise, and
  * nothing beyond the first 100 leaves of a wide table unless a default is set.
  */
-export function metricsModes(
+function metricsModes(
   schema: Schema,
   properties: Readonly<Record<string, string>>,
 ): (leaf: Leaf) => MetricsMode {

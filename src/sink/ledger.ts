@@ -61,7 +61,8 @@ interface TopicLedger {
 }
 
 function ledgerToJson(ledger: Ledger, withStarts: boolean): Json {
-  const topics: { [topic: string]: TopicLedger } = {};
+  // Without a prototype: a topic may be named `constructor`.
+  const topics: { [topic: string]: TopicLedger } = Object.create(null);
   for (const [key, next] of ledger.next) {
     const { topic, partition } = parseKey(key);
     const entry = (topics[topic] ??= {
@@ -82,7 +83,17 @@ function ledgerToJson(ledger: Ledger, withStarts: boolean): Json {
 
 /** The inverse of {@link writeLedger}. @throws {FatalError} when it is not one, or of a later version. */
 export function parseLedger(text: string, where: string): Ledger {
-  return ledgerFromJson(parseJson(text), where);
+  return reading(where, () => ledgerFromJson(parseJson(text), where));
+}
+
+/** @throws {FatalError} with the place, whatever is wrong with what stands there. */
+function reading<T>(where: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof FatalError) throw error;
+    throw new FatalError(`reading the ledger in ${where}: it is damaged`, { cause: error });
+  }
 }
 
 function ledgerFromJson(json: Json, where: string): Ledger {
@@ -122,13 +133,15 @@ export function writeLedgerProperty(property: LedgerProperty): string {
 }
 
 function parseLedgerProperty(text: string, where: string): LedgerProperty {
-  const json = parseJson(text) as { [key: string]: Json };
-  return {
-    snapshotId: BigInt(json['snapshot-id'] as string),
-    sequenceNumber: json['sequence-number'] as number,
-    branch: json['branch'] as string,
-    ledger: ledgerFromJson(json['offsets'] as Json, where),
-  };
+  return reading(where, () => {
+    const json = parseJson(text) as { [key: string]: Json };
+    return {
+      snapshotId: BigInt(json['snapshot-id'] as string),
+      sequenceNumber: json['sequence-number'] as number,
+      branch: json['branch'] as string,
+      ledger: ledgerFromJson(json['offsets'] as Json, where),
+    };
+  });
 }
 
 /** What the table says about this pipeline's progress (protocol "Resolving E"). */
@@ -213,7 +226,7 @@ export function decideRollback(
       return property.ledger;
     case 'replay':
       if (lineage !== 'expired')
-        return replayFrom(lineage === 'none' ? emptyLedger : lineage, property.ledger);
+        return replayFrom(lineage === 'none' ? emptyLedger : lineage, property.ledger, what);
       // The rows that are there now may be the pipeline's own: landing them again would double them.
       throw new FatalError(
         `${what}: the snapshots that could tell which offsets the present rows have are gone, so nothing can be landed ` +
@@ -233,8 +246,23 @@ export function decideRollback(
  * ends, or from the very start for topic-partitions that it does not know yet. The group's offsets do not count: they are
  * those of the rows that are gone.
  */
-function replayFrom(lineage: Ledger, landed: Ledger): Ledger {
-  return { ...landed, next: new Map([...landed.starts, ...lineage.next]) };
+function replayFrom(history: Ledger, landed: Ledger, what: string): Ledger {
+  const lineage = { ...history, next: offsetsOfTheSameTopics(history, landed) };
+  const next = new Map([...landed.starts, ...lineage.next]);
+  const unknown = [...landed.next.keys()].filter((key) => !next.has(key));
+  if (unknown.length > 0)
+    throw new FatalError(
+      `${what}: where the pipeline had begun with ${unknown.join(', ')} is not known any more (its property was lost ` +
+        'once), so it cannot be told which offsets are missing; choose onRollback: skip',
+    );
+  return { ...landed, next };
+}
+
+/** Offsets of topics that were made anew since, or are read from another cluster now, say nothing about the present ones. */
+function offsetsOfTheSameTopics(history: Ledger, landed: Ledger): Map<TopicPartitionKey, number> {
+  const isSame = (topic: string): boolean =>
+    history.clusterId === landed.clusterId && history.topicIds.get(topic) === landed.topicIds.get(topic);
+  return new Map([...history.next].filter(([key]) => isSame(parseKey(key).topic)));
 }
 
 /** The operator's decision in the table property: `<snapshot id> <verb>`; it counts for that snapshot only. */

@@ -19,7 +19,7 @@ import { version } from './version.ts';
 /** Puts the real parts together: the only place that knows them all. */
 
 /** The folder of new tables as a URI. */
-export function warehouseOf(config: Config): string {
+function warehouseOf(config: Config): string {
   const { warehouse } = config.catalog;
   return /^[a-z][a-z0-9+.-]+:/i.test(warehouse) ? warehouse : localLocation(warehouse);
 }
@@ -55,7 +55,7 @@ export function createWorker(config: Config, options: { untilCaughtUp: boolean }
   return new Sink(sinkOptions(config, options.untilCaughtUp), { ...ports, source, lanes, catalog, store });
 }
 
-export function sinkOptions(config: Config, untilCaughtUp: boolean): SinkOptions {
+function sinkOptions(config: Config, untilCaughtUp: boolean): SinkOptions {
   const { source, commit } = config;
   return {
     pipeline: config.pipeline,

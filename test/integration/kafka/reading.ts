@@ -41,7 +41,7 @@ export function openSource(
 }
 
 /** Records of a set as the Java tools dump them. */
-export function recordsOf(set: RecordSet): { records: Dumped[]; next: number } {
+function recordsOf(set: RecordSet): { records: Dumped[]; next: number } {
   const reader = new RecordSetReader(Buffer.from(set.records.buffer), set.from, set.aborted);
   const records: Dumped[] = [];
   while (reader.read()) {

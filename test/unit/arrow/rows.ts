@@ -171,7 +171,7 @@ const plainKinds = [
   'binary',
 ] as const;
 
-export const primitiveTypes: fc.Arbitrary<PrimitiveType> = fc.oneof(
+const primitiveTypes: fc.Arbitrary<PrimitiveType> = fc.oneof(
   { weight: 12, arbitrary: fc.constantFrom(...plainKinds).map((kind) => ({ kind })) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 20 }).map((length) => ({ kind: 'fixed', length })) },
   {
@@ -291,7 +291,7 @@ const texts = fc.oneof(
 );
 
 /** Values of a type, extremes among them. Times of day and moments are of the ranges that Iceberg's readers can show. */
-export function values(type: Type, required: boolean): fc.Arbitrary<Canonical> {
+function values(type: Type, required: boolean): fc.Arbitrary<Canonical> {
   const present = presentValues(type);
   return required
     ? present

@@ -70,7 +70,7 @@ function isNan(value: Canonical, type: PrimitiveType): boolean {
 }
 
 /** The order of values in bounds: -0 before +0, strings and bytes by unsigned bytes. */
-export function compareCanonical(type: PrimitiveType, a: Canonical, b: Canonical): number {
+function compareCanonical(type: PrimitiveType, a: Canonical, b: Canonical): number {
   const [left, right] = [comparable(type, a), comparable(type, b)];
   if (left instanceof Buffer) return Buffer.compare(left, right as Buffer);
   if (left === 0 && right === 0) return (Object.is(left, -0) ? 0 : 1) - (Object.is(right, -0) ? 0 : 1);

@@ -1,0 +1,54 @@
+# frazil: `make demo` and `make test` need nothing but npm, Java 17+ with Maven, and Python 3.
+# Each target sets up what it needs, on a fresh clone and again later.
+
+.PHONY: help demo test check build sim soak bench clean
+.DEFAULT_GOAL := help
+
+# The project brings its own Node, from npm.
+node := node_modules/.bin/node
+vitest := $(node) node_modules/vitest/vitest.mjs run --config test/vitest.config.ts
+sources := $(shell find src -name '*.ts')
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1 — /p' Makefile
+
+demo: build ## a million orders from Kafka into Iceberg, a worker killed on the way, and the proof (orders=N)
+	@localstack/need java mvn python3
+	@$(node) localstack/demo.ts $(if $(orders),--orders $(orders))
+
+test: build ## all checks and tests, on a real Kafka and registry, read back by other engines
+	@localstack/need
+	@$(MAKE) --no-print-directory lint
+	@$(vitest)
+
+check: build lint ## format, lint, types, dead code, package, unit and property tests: what Node alone can
+	@$(vitest) --project unit
+
+.PHONY: lint
+lint: build
+	@$(node) node_modules/.bin/biome check --error-on-warnings
+	@$(node) node_modules/typescript/bin/tsc -p test/tsconfig.json --noEmit
+	@$(node) node_modules/.bin/knip
+	@$(node) node_modules/.bin/publint --strict
+
+build: dist/cli/main.js ## then ./frazil runs the program
+
+dist/cli/main.js: node_modules/.ready tsconfig.json package.json $(sources)
+	@rm -rf dist
+	@$(node) node_modules/typescript/bin/tsc -p tsconfig.json
+	@touch $@
+
+# By the lock file, as npm ci does, which however refuses where a registry lacks the binaries of other platforms.
+# The package `node` fetches the binary for this machine when it is installed, which some npm set-ups forbid.
+node_modules/.ready: package.json package-lock.json
+	@localstack/need node npm
+	npm install --no-save --loglevel=error
+	@$(node) --version >/dev/null 2>&1 || (cd node_modules/node && node installArchSpecificPackage)
+	@touch $@
+
+sim: build ## simulate: seeds=N from=S
+	@$(node) test/sim/run.ts $(if $(seeds),--seeds $(seeds)) $(if $(from),--from $(from))
+
+clean: ## remove what was built, and the demo
+	@[ ! -d demo/parts ] || localstack/down --data demo/parts --wipe
+	rm -rf dist demo test/java/target node_modules/.ready

@@ -1,0 +1,306 @@
+/**
+ * make demo: orders go from a real Kafka into an Iceberg table, a worker is killed on the way, and an engine that is not
+ * ours counts what landed.
+ *
+ *   node localstack/demo.ts [--folder demo] [--orders 1000000] [--stop]
+ *
+ * Everything lies in the folder: the configuration, the lake, the workers' logs, the data of Kafka and the registry. A
+ * further run begins by removing it. --stop ends Kafka and the registry afterwards; else they stay, to try more.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, parseEnv, promisify } from 'node:util';
+import { produceOrders } from './produce.ts';
+
+const repo = fileURLToPath(new URL('..', import.meta.url));
+const program = join(repo, 'dist/cli/main.js');
+const partitions = 6;
+/** Long enough that two workers have come and one can be killed on the way. */
+const producingSeconds = 20;
+
+const { values: options } = parseArgs({
+  options: {
+    folder: { type: 'string', default: join(repo, 'demo') },
+    orders: { type: 'string', default: '1000000' },
+    stop: { type: 'boolean', default: false },
+  },
+});
+const folder = resolve(options.folder);
+const count = Number(options.orders);
+const config = join(folder, 'frazil.yaml');
+const catalog = join(folder, 'lake/catalog.db');
+const shown = (path: string): string => relative(process.cwd(), path) || '.';
+const number = (n: number): string => n.toLocaleString('en-US');
+const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
+
+const beganAt = performance.now();
+const seconds = (): string => `${((performance.now() - beganAt) / 1000).toFixed(0).padStart(3)} s`;
+const live = process.stdout.isTTY;
+const clearLine = live ? '\r\x1b[2K' : '';
+
+function say(text: string): void {
+  process.stdout.write(`${clearLine}${seconds()}  ${text}\n`);
+}
+
+/** Shows how far something is: on a terminal one line that changes, else a line every two seconds. */
+function watch(line: () => string): () => void {
+  const show = (): void => {
+    if (live) process.stdout.write(`${clearLine}${seconds()}  ${line()}`);
+    else say(line());
+  };
+  const timer = setInterval(show, live ? 200 : 2000);
+  return () => {
+    clearInterval(timer);
+    process.stdout.write(clearLine);
+  };
+}
+
+/** Runs a program to its end, its output before the eyes of the user. */
+async function run(command: string, args: readonly string[]): Promise<void> {
+  const child = spawn(command, args, { stdio: 'inherit' });
+  const code = await new Promise<number | null>((end, fail) => child.once('error', fail).once('close', end));
+  if (code !== 0) throw new Error(`${shown(command)} ${args.join(' ')} ended with ${code}`);
+}
+
+/** A frazil process, its log in a file. */
+class Worker {
+  readonly name: string;
+  readonly #logFile: string;
+  readonly #process: ChildProcess;
+  readonly ended: Promise<number | null>;
+
+  constructor(name: string) {
+    this.name = name;
+    this.#logFile = join(folder, `${name}.log`);
+    const log = openSync(this.#logFile, 'w');
+    this.#process = spawn(process.execPath, [program, 'run', '-c', config], {
+      stdio: ['ignore', 'ignore', log],
+    });
+    closeSync(log);
+    this.ended = new Promise((end) => this.#process.once('close', end));
+    started.push(this);
+  }
+
+  /** The lines of its log with this message so far. */
+  logged(message: string): { rows: number }[] {
+    return readFileSync(this.#logFile, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(`"msg":"${message}"`) && line.endsWith('}'))
+      .map((line) => JSON.parse(line) as { rows: number });
+  }
+
+  get running(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  get pid(): number {
+    return this.#process.pid!;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  fail(): never {
+    throw new Error(
+      `${this.name} ended; its last words:\n${readFileSync(this.#logFile, 'utf8').slice(-2000)}`,
+    );
+  }
+}
+
+const started: Worker[] = [];
+const landed = (): number =>
+  started.flatMap((worker) => worker.logged('committed')).reduce((sum, { rows }) => sum + rows, 0);
+
+/** Waits until something is so; a worker that ends before that is a failure. */
+async function until(isSo: () => boolean | Promise<boolean>, workers: readonly Worker[]): Promise<void> {
+  while (!(await isSo())) {
+    for (const worker of workers) if (!worker.running) worker.fail();
+    await pause(100);
+  }
+}
+
+/** Records that are in Kafka and not in the table, as `frazil inspect` sees it. */
+async function lag(): Promise<number> {
+  const inspect = [program, 'inspect', 'shop.orders', '-c', config, '--json'];
+  const { stdout } = await promisify(execFile)(process.execPath, inspect, { maxBuffer: 1 << 28 });
+  const report = JSON.parse(stdout) as { partitions: { lag: number }[] };
+  return report.partitions.length < partitions ? count : report.partitions.reduce((sum, p) => sum + p.lag, 0);
+}
+
+function configText(env: NodeJS.Dict<string>): string {
+  return `# What make demo lands: shop's orders, from Kafka into an Iceberg table on this disk.
+pipeline: orders                # names the consumer group, and the ledger in the table
+source:
+  brokers: ["${env['FRAZIL_BROKERS']}"]
+  topics: ["orders"]
+decode:
+  value: { format: avro, registry: { url: "${env['FRAZIL_REGISTRY']}" } }
+catalog: { type: sqlite, path: ./lake/catalog.db, name: lake, warehouse: ./lake }
+tables:
+  - table: shop.orders
+    topics: ["orders"]
+    create: true                # from the Avro schema
+commit: { interval: 1s }        # 60s when it is not a demo: larger files, fewer snapshots
+`;
+}
+
+async function bringUpParts(): Promise<{ brokers: string; registry: string }> {
+  say('Kafka and a schema registry come up, on free ports of 127.0.0.1');
+  const data = join(folder, 'parts');
+  // A worker that is killed is missed after 6 seconds, not after 45.
+  const sessions = ['group.consumer.min.session.timeout.ms=1000', 'group.consumer.session.timeout.ms=6000'];
+  const properties = sessions.flatMap((property) => ['--kafka-property', property]);
+  await run(join(repo, 'localstack/up'), [
+    '--data',
+    data,
+    '--kafka-port',
+    '0',
+    '--registry-port',
+    '0',
+    ...properties,
+  ]);
+  const env = parseEnv(readFileSync(join(data, 'env'), 'utf8'));
+  writeFileSync(config, configText(env));
+  return { brokers: env['FRAZIL_BROKERS']!, registry: env['FRAZIL_REGISTRY']! };
+}
+
+async function removeLastDemo(): Promise<void> {
+  if (!existsSync(folder)) return;
+  if (!existsSync(config) && !existsSync(join(folder, 'parts')))
+    throw new Error(`${folder} is not a demo's: name another --folder`);
+  await run(join(repo, 'localstack/down'), ['--data', join(folder, 'parts'), '--wipe']);
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** Lands the orders while they are produced; one of two workers is killed at 40 % and another one comes. */
+async function land(parts: { brokers: string; registry: string }): Promise<number[]> {
+  let produced = 0;
+  const unwatch = watch(
+    () => `produced ${number(produced)}   landed ${number(landed())}   of ${number(count)} orders`,
+  );
+  try {
+    say(`${number(count)} Avro orders are produced to ${partitions} partitions; two workers land them`);
+    const producing = produceOrders({
+      ...parts,
+      topic: 'orders',
+      partitions,
+      count,
+      format: 'avro',
+      rate: count / producingSeconds,
+      onProgress: (sent) => {
+        produced = sent;
+      },
+    });
+    await Promise.race([producing, until(() => produced > 0, [])]);
+    const first = new Worker('worker-1');
+    const second = new Worker('worker-2');
+    const bothLand = (): boolean => [first, second].every((worker) => worker.logged('committed').length > 0);
+    await until(() => landed() >= count * 0.4 && bothLand(), [first, second]);
+    first.kill('SIGKILL');
+    say(
+      `SIGKILL: worker-1 (pid ${first.pid}) is gone, with all that it held; ${number(landed())} orders have landed`,
+    );
+    const third = new Worker('worker-3');
+    say(
+      `worker-3 (pid ${third.pid}) joins; the group gives worker-1's partitions away when its session ends, after 6 s`,
+    );
+    const acknowledged = await producing;
+    await until(() => third.logged('partitions assigned').length > 0, [second, third]);
+    await until(async () => landed() >= count * 0.8 && (await lag()) === 0, [second, third]);
+    unwatch();
+    for (const worker of [second, third]) worker.kill('SIGTERM');
+    for (const worker of [second, third]) if ((await worker.ended) !== 0) worker.fail();
+    return acknowledged;
+  } finally {
+    unwatch();
+  }
+}
+
+interface Counted {
+  partition: number;
+  rows: number;
+  offsets: number;
+  first: number;
+  last: number;
+}
+
+/** What DuckDB finds in the table against what Kafka acknowledged. */
+async function prove(acknowledged: readonly number[]): Promise<void> {
+  say('DuckDB reads the table:');
+  const sql = join(repo, 'localstack/sql');
+  await run(sql, [
+    catalog,
+    'SELECT status, count(*) AS orders, sum(amount) AS amount, max(updated_at) AS last_update FROM shop.orders GROUP BY ALL ORDER BY 2 DESC',
+  ]);
+  const count =
+    'SELECT _kafka_partition AS partition, count(*) AS rows, count(DISTINCT _kafka_offset) AS offsets, ' +
+    'min(_kafka_offset) AS first, max(_kafka_offset) AS last FROM shop.orders GROUP BY 1 ORDER BY 1';
+  const { stdout } = await promisify(execFile)(sql, ['--json', catalog, count]);
+  const found = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Counted);
+  say('every offset that Kafka acknowledged, as DuckDB counts them in the table:');
+  console.log('\n  partition   acknowledged         rows   distinct offsets   first       last');
+  let wrong = found.length === acknowledged.length ? 0 : 1;
+  for (const [partition, records] of acknowledged.entries()) {
+    const p = found.find((counted) => counted.partition === partition);
+    const once = p?.rows === records && p.offsets === records && p.first === 0 && p.last === records - 1;
+    if (!once) wrong++;
+    const cells = [
+      String(partition).padStart(11),
+      number(records).padStart(15),
+      number(p?.rows ?? 0).padStart(13),
+      number(p?.offsets ?? 0).padStart(19),
+      number(p?.first ?? -1).padStart(8),
+      number(p?.last ?? -1).padStart(11),
+    ];
+    console.log(`${cells.join('')}   ${once ? 'each once' : 'WRONG'}`);
+  }
+  if (wrong > 0) throw new Error('the table does not hold each offset exactly once');
+  const total = acknowledged.reduce((sum, n) => sum + n, 0);
+  console.log(`\n  ${number(total)} orders, every offset once: no gap, no duplicate.\n`);
+}
+
+function nextCommands(): void {
+  const c = shown(config);
+  console.log(`${options.stop ? `With Kafka up again (localstack/up --data ${shown(join(folder, 'parts'))}), try` : 'Try'}:
+  ./frazil inspect shop.orders -c ${c}          snapshots with their offsets, files, schema, lag
+  ./frazil peek -c ${c} -n 5                    records as they would land; nothing is written
+  ./frazil run -c ${c}                          a worker, with a live line; Ctrl-C lands what it holds
+  localstack/produce -c ${c} --count 100000     more orders
+  localstack/sql ${shown(catalog)} 'SELECT count(*) FROM shop.orders'
+  localstack/down --data ${shown(join(folder, 'parts'))} --wipe      ends Kafka and the registry`);
+}
+
+async function demo(): Promise<void> {
+  await removeLastDemo();
+  mkdirSync(folder, { recursive: true });
+  // DuckDB is brought while the rest goes on.
+  const duckdb = promisify(execFile)(join(repo, 'localstack/python-venv'));
+  duckdb.catch(() => {}); // awaited below
+  const parts = await bringUpParts();
+  const acknowledged = await land(parts);
+  await duckdb;
+  await prove(acknowledged);
+  if (options.stop) await run(join(repo, 'localstack/down'), ['--data', join(folder, 'parts')]);
+  nextCommands();
+}
+
+const endWorkers = (): void => {
+  for (const worker of started) if (worker.running) worker.kill('SIGKILL');
+};
+process.once('SIGINT', () => {
+  endWorkers();
+  process.exit(130);
+});
+try {
+  await demo();
+} catch (error) {
+  endWorkers();
+  console.error(`${clearLine}demo: ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}
