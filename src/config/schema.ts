@@ -29,8 +29,8 @@ const duration = (min?: string): Setting<number> =>
   quantity('a duration', '60s, 5m or 1h', parseDuration, min ? { min } : {});
 const bytes = (min?: string): Setting<number> =>
   quantity('a size', '128MiB or 1GB', parseBytes, min ? { min } : {});
-const count = (min: string, max?: string): Setting<number> =>
-  quantity('a whole number', '5_000_000', parseCount, max ? { min, max } : { min });
+const count = (min: string, example = '5_000_000', max?: string): Setting<number> =>
+  quantity('a whole number', example, parseCount, max ? { min, max } : { min });
 
 /** A secret: its text, or the file that holds it. */
 export type Secret = string | { readonly file: string };
@@ -200,7 +200,7 @@ export const settings = {
       brokers: required(brokers, 'Bootstrap brokers, `host:port`.'),
       topics: required(list(topicName, 1), 'Topics to read.'),
       partitions: optional(
-        dictionary(list(count('0'), 1), 'a mapping of topics to partition numbers'),
+        dictionary(list(count('0', '0'), 1), 'a mapping of topics to partition numbers'),
         'A fixed assignment instead of group membership, for jobs: `{ orders: [0, 1] }`.',
       ),
       startAt: withDefault(
@@ -261,7 +261,7 @@ export const settings = {
     'Bounds.',
   ),
   lanes: withDefault(
-    oneOfOr(['auto'], count('1', '64')),
+    oneOfOr(['auto'], count('1', '2', '64')),
     'auto',
     'Worker threads that decode and encode. `auto`: one less than the cores, at least one.',
   ),

@@ -3,16 +3,9 @@ import type { PrimitiveType } from '../iceberg/types.ts';
 import { DecodeError } from './decoder.ts';
 import { Base64Reader } from './json-base64.ts';
 import { type ConnectLeaf, connectTypeName } from './json-connect-schema.ts';
-import {
-  appendUnscaled,
-  type Epoch,
-  expectedText,
-  leafReader,
-  type Read,
-  type ReaderContext,
-  readBase64,
-} from './json-leaves.ts';
+import { appendUnscaled, expectedText, leafReader, readBase64 } from './json-leaves.ts';
 import { momentReader, timeReader } from './json-moments.ts';
+import type { Epoch, Read, ReaderContext } from './json-reader.ts';
 import { quote, startsNumber } from './json-scanner.ts';
 
 const decimalName = 'org.apache.kafka.connect.data.Decimal';

@@ -8,7 +8,6 @@ import {
   type ConnectStruct,
   connectTypeName,
 } from './json-connect-schema.ts';
-import type { Read, ReaderContext } from './json-leaves.ts';
 import {
   type Absence,
   arrayReader,
@@ -19,6 +18,7 @@ import {
   pairMapReader,
   type Slot,
 } from './json-nested.ts';
+import type { Read, ReaderContext } from './json-reader.ts';
 import { absence, structReader } from './json-readers.ts';
 
 /**

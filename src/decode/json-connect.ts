@@ -4,7 +4,7 @@ import { DecodeError } from './decoder.ts';
 import { connectStructReader } from './json-connect-readers.ts';
 import { connectTypeName, parseConnectSchema } from './json-connect-schema.ts';
 import { KeyTable } from './json-keys.ts';
-import type { Read, ReaderContext } from './json-leaves.ts';
+import type { Read, ReaderContext } from './json-reader.ts';
 import { fieldsReader } from './json-readers.ts';
 import { closeBrace, type JsonScanner, letterN, openBrace } from './json-scanner.ts';
 import { skipValue } from './json-skip.ts';

@@ -13,24 +13,9 @@ import { type PrimitiveType, typeName } from '../iceberg/types.ts';
 import { Base64Reader } from './json-base64.ts';
 import { hexValues } from './json-escapes.ts';
 import { dateReader, momentReader, timeReader } from './json-moments.ts';
-import { integerIn, isNumberText, type NumberReader, powersOfTen, scaledInteger } from './json-numbers.ts';
+import { integerIn, isNumberText, powersOfTen, scaledInteger } from './json-numbers.ts';
+import type { Read, ReaderContext } from './json-reader.ts';
 import { type JsonScanner, quote, startsNumber } from './json-scanner.ts';
-
-/** Unit of the numbers that stand for times. */
-export type Epoch = 's' | 'ms' | 'us' | 'ns';
-
-/** What the readers of one decoder share. */
-export interface ReaderContext {
-  s: JsonScanner;
-  numbers: NumberReader;
-  epoch: Epoch;
-}
-
-/**
- * Reads the value at the scanner's position and appends it to the column the reader was made for. The value is not
- * `null`, and there is no white space before it.
- */
-export type Read = () => void;
 
 /** The reader of values that are neither objects nor arrays. */
 export function leafReader(c: ReaderContext, type: PrimitiveType, column: Column, path: string): Read {

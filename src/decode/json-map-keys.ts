@@ -1,7 +1,7 @@
 import type { Column } from '../arrow/columns.ts';
 import { DecodeError } from './decoder.ts';
-import type { Read, ReaderContext } from './json-leaves.ts';
 import { isNumberText } from './json-numbers.ts';
+import type { Read, ReaderContext } from './json-reader.ts';
 import { quote } from './json-scanner.ts';
 
 /** Longer keys are no numbers that a column could hold. */

@@ -1,6 +1,6 @@
 import type { Int32Column, Int64Column } from '../arrow/columns.ts';
-import type { Epoch, Read, ReaderContext } from './json-leaves.ts';
 import { integerIn, type NumberReader, scaledInteger } from './json-numbers.ts';
+import type { Epoch, Read, ReaderContext } from './json-reader.ts';
 import { type JsonScanner, quote, startsNumber } from './json-scanner.ts';
 import { TimeReader } from './json-time.ts';
 

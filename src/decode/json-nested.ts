@@ -1,8 +1,8 @@
 import type { ListColumn, MapColumn } from '../arrow/columns.ts';
 import { DecodeError } from './decoder.ts';
 import { KeyTable } from './json-keys.ts';
-import type { Read, ReaderContext } from './json-leaves.ts';
 import { rejectEqualKeys } from './json-map-keys.ts';
+import type { Read, ReaderContext } from './json-reader.ts';
 import { closeBrace, closeBracket, letterN, openBrace, openBracket, quote } from './json-scanner.ts';
 import { skipValue } from './json-skip.ts';
 

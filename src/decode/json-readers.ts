@@ -1,7 +1,7 @@
 import type { Column, ListColumn, MapColumn, StructColumn } from '../arrow/columns.ts';
 import { type Field, isPrimitive, type MapType, type Type, typeName } from '../iceberg/types.ts';
 import { DecodeError } from './decoder.ts';
-import { leafReader, type Read, type ReaderContext } from './json-leaves.ts';
+import { leafReader } from './json-leaves.ts';
 import { keyReader } from './json-map-keys.ts';
 import {
   type Absence,
@@ -11,6 +11,7 @@ import {
   objectMapReader,
   objectReader,
 } from './json-nested.ts';
+import type { Read, ReaderContext } from './json-reader.ts';
 
 /** Reads an object whose keys are the names of `fields` into their columns. */
 export function fieldsReader(

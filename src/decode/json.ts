@@ -2,8 +2,8 @@ import type { Column } from '../arrow/columns.ts';
 import type { Field } from '../iceberg/types.ts';
 import type { Decoder } from './decoder.ts';
 import { envelopeReader } from './json-connect.ts';
-import type { Epoch, ReaderContext } from './json-leaves.ts';
 import { NumberReader } from './json-numbers.ts';
+import type { Epoch, ReaderContext } from './json-reader.ts';
 import { fieldsReader } from './json-readers.ts';
 import { JsonScanner } from './json-scanner.ts';
 
@@ -23,18 +23,21 @@ export interface JsonDecoder extends Decoder {
  * Reads JSON objects, one a record. `fields[i]` is appended to `columns[i]`.
  *
  * The values go from the text into the columns without becoming objects: everything about the fields is decided here,
- * once, and what remains is a chain of small readers over one scanner.
+ * once, and what remains is a chain of small readers over one scanner. `tellUnknown` hears of each of `unknownFields` once.
  */
 export function jsonDecoder(
   fields: readonly Field[],
   columns: readonly Column[],
   options: JsonOptions,
+  tellUnknown: (name: string) => void = () => {},
 ): JsonDecoder {
   const s = new JsonScanner();
   const c: ReaderContext = { s, numbers: new NumberReader(s), epoch: options.epoch };
   const unknownFields = new Set<string>();
   const onUnknown = (name: string): void => {
-    if (unknownFields.size < mostUnknownFields) unknownFields.add(name);
+    if (unknownFields.size >= mostUnknownFields || unknownFields.has(name)) return;
+    unknownFields.add(name);
+    tellUnknown(name);
   };
   const read =
     options.envelope === 'connect'

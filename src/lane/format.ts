@@ -48,7 +48,9 @@ export function valueDecoder(
   ports: FormatPorts,
 ): Decoder {
   if (format.format === 'json')
-    return jsonDecoder(fields, columns, { envelope: format.envelope, epoch: format.epoch });
+    return jsonDecoder(fields, columns, { envelope: format.envelope, epoch: format.epoch }, (member) =>
+      ports.log.warn('a member of the JSON has no column and is not landed', { member }),
+    );
   return avroDecoder(schemaSourceOf(format.registry, registries, ports), fields, columns, ports.log);
 }
 

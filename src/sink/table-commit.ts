@@ -106,7 +106,9 @@ export async function commitFlush(
     let reason: string;
     try {
       const table = await loadSame(flush, name, ports);
-      snapshotId ??= newSnapshotId(ports.random, table.metadata);
+      // One id for all attempts, unless one was applied and then rolled back: no two snapshots of a table have one id.
+      if (snapshotId === undefined || hasSnapshot(table.metadata, snapshotId))
+        snapshotId = newSnapshotId(ports.random, table.metadata);
       const stage = await stageAttempt({ flush, manifest, snapshotId, attempt, table }, options, ports);
       if (stage.type !== 'staged') {
         if (stage.type !== 'landed' && !everUnknown) await deleteFiles(flush, manifest, ports);
@@ -236,6 +238,10 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
     updates,
     branch: options.branch,
   };
+}
+
+function hasSnapshot(metadata: TableMetadata, id: bigint): boolean {
+  return metadata.snapshots.some((snapshot) => snapshot['snapshot-id'] === id);
 }
 
 /** The snapshot that landed a flush, if one on the branch's lineage did. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { type BytesColumn, type Column, Columns, makeColumn } from '../../../src/arrow/columns.ts';
 import { DecodeError } from '../../../src/decode/decoder.ts';
 import { type JsonDecoder, jsonDecoder } from '../../../src/decode/json.ts';
-import type { Epoch } from '../../../src/decode/json-leaves.ts';
+import type { Epoch } from '../../../src/decode/json-reader.ts';
 import { bytesDecoder, rawJsonDecoder, textDecoder } from '../../../src/decode/plain.ts';
 import { type Field, parsePrimitiveType, type StructType, type Type } from '../../../src/iceberg/types.ts';
 
@@ -62,10 +62,14 @@ function map(key: Type | string, value: Type | string, valueRequired = false): T
 class Table {
   readonly columns: Columns;
   readonly decoder: JsonDecoder;
+  /** Unknown keys, as they were told. */
+  readonly told: string[] = [];
 
   constructor(fields: Field[], epoch: Epoch = 'ms') {
     this.columns = new Columns({ schemaId: 0, fields });
-    this.decoder = jsonDecoder(fields, this.columns.columns, { envelope: 'none', epoch });
+    this.decoder = jsonDecoder(fields, this.columns.columns, { envelope: 'none', epoch }, (name) =>
+      this.told.push(name),
+    );
   }
 
   /** The row that a record becomes. The record stands in the middle of a buffer that it must not look beyond. */
@@ -160,6 +164,12 @@ test('unknown keys are passed over, whatever they hold, and the first ones are n
   for (let i = 0; i < 500; i++) expect(table.row(`{"a":${i},"key ${i}":1}`)).toEqual({ a: i });
   expect(table.decoder.unknownFields.size).toBeLessThanOrEqual(100);
   expect(table.row(`{"${'long'.repeat(100)}":1,"a":2}`)).toEqual({ a: 2 });
+});
+
+test('each unknown key is told once', () => {
+  const table = new Table([field('a', 'int')]);
+  for (let i = 0; i < 3; i++) table.row('{"x":1,"a":1,"y":2}');
+  expect(table.told).toEqual(['x', 'y']);
 });
 
 test('unknown keys inside of structs are no unknown fields of the record', () => {
