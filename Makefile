@@ -49,6 +49,14 @@ node_modules/.ready: package.json package-lock.json
 sim: build ## simulate: seeds=N from=S
 	@$(node) test/sim/run.ts $(if $(seeds),--seeds $(seeds)) $(if $(from),--from $(from))
 
+bench: build ## throughput, CPU and memory on a real Kafka (orders=N); quiet machine, some minutes
+	@localstack/need java mvn python3
+	@$(node) bench/orders.ts $(if $(orders),--orders $(orders))
+
+soak: build ## ten minutes at 10,000 records/s with 128 MiB, the catalog locked for one (minutes=N)
+	@localstack/need
+	@$(node) bench/soak.ts $(if $(minutes),--minutes $(minutes))
+
 clean: ## remove what was built, and the demo
 	@[ ! -d demo/parts ] || localstack/down --data demo/parts --wipe
 	rm -rf dist demo test/java/target node_modules/.ready

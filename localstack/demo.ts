@@ -2,7 +2,7 @@
  * make demo: orders go from a real Kafka into an Iceberg table, a worker is killed on the way, and an engine that is not
  * ours counts what landed.
  *
- *   node localstack/demo.ts [--folder demo] [--orders 1000000] [--stop]
+ *   node localstack/demo.ts [--folder demo] [--orders 1000000] [--seconds 20] [--stop]
  *
  * Everything lies in the folder: the configuration, the lake, the workers' logs, the data of Kafka and the registry. A
  * further run begins by removing it. --stop ends Kafka and the registry afterwards; else they stay, to try more.
@@ -17,18 +17,19 @@ import { produceOrders } from './produce.ts';
 const repo = fileURLToPath(new URL('..', import.meta.url));
 const program = join(repo, 'dist/cli/main.js');
 const partitions = 6;
-/** Long enough that two workers have come and one can be killed on the way. */
-const producingSeconds = 20;
 
 const { values: options } = parseArgs({
   options: {
     folder: { type: 'string', default: join(repo, 'demo') },
     orders: { type: 'string', default: '1000000' },
+    // Long enough that two workers have come and one can be killed on the way.
+    seconds: { type: 'string', default: '20' },
     stop: { type: 'boolean', default: false },
   },
 });
 const folder = resolve(options.folder);
 const count = Number(options.orders);
+const producingSeconds = Number(options.seconds);
 const config = join(folder, 'frazil.yaml');
 const catalog = join(folder, 'lake/catalog.db');
 const shown = (path: string): string => relative(process.cwd(), path) || '.';

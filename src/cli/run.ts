@@ -50,16 +50,25 @@ Exit code: 0 done, 1 failed (group offsets have not moved past what has landed),
         stopOnSignals(worker, log);
         const ticker = live
           ? setInterval(() => screen.show(liveLine(config.pipeline, worker)), 500)
-          : setInterval(() => log.info('status', { ...worker.status() }), config.log.statusInterval);
+          : setInterval(
+              () => log.info('status', { ...worker.status(), rssBytes: process.memoryUsage.rss() }),
+              config.log.statusInterval,
+            );
         try {
           const summary = await worker.run();
-          if (untilCaughtUp) console.log(JSON.stringify(summary));
+          if (untilCaughtUp) console.log(JSON.stringify({ ...summary, ...spent() }));
         } finally {
           clearInterval(ticker);
           screen.end();
         }
       },
     );
+}
+
+/** What the process has cost so far: for sizing. */
+function spent(): { cpuSeconds: number; rssBytesPeak: number } {
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
+  return { cpuSeconds: Math.round((userCPUTime + systemCPUTime) / 1e4) / 100, rssBytesPeak: maxRSS * 1024 };
 }
 
 /** Signals so close together are the same one. */

@@ -24,10 +24,9 @@ export function liveOffsets(
   const head = branchHead(metadata, 'main');
   if (!head) return found;
   for (const manifest of readManifestList(objects.get(head['manifest-list']), head['manifest-list'])) {
-    for (const entry of readManifest(objects.get(manifest.path), manifest.path)) {
+    for (const entry of parsed(objects.get(manifest.path), (bytes) => readManifest(bytes, manifest.path))) {
       if (entry.status === 'deleted') continue;
-      const rows = JSON.parse(Buffer.from(objects.get(entry.path)).toString('utf8')) as [number, number][];
-      for (const [partition, offset] of rows) {
+      for (const [partition, offset] of parsed(objects.get(entry.path), rowsOf)) {
         const key = keyOf({ topic, partition });
         const offsets = found.get(key);
         if (offsets) offsets.push(offset);
@@ -36,4 +35,16 @@ export function liveOffsets(
     }
   }
   return found;
+}
+
+function rowsOf(bytes: Uint8Array): [number, number][] {
+  return JSON.parse(Buffer.from(bytes).toString('utf8')) as [number, number][];
+}
+
+const known = new WeakMap<Uint8Array, unknown>();
+
+/** Objects never change, and most are looked at after every commit: each is parsed once. One that is gone is still an error. */
+function parsed<T>(bytes: Uint8Array, parse: (bytes: Uint8Array) => T): T {
+  if (!known.has(bytes)) known.set(bytes, parse(bytes));
+  return known.get(bytes) as T;
 }

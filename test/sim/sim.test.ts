@@ -21,6 +21,12 @@ test('every record lands exactly once, whatever fails', { timeout: 300_000 }, ()
   expect(status).toBe(0);
 });
 
+test('README.md lists every planted bug', () => {
+  const readme = readFileSync(join(root, 'test/sim/README.md'), 'utf8');
+  for (const { name, seedsMax } of mutants) expect(readme).toContain(`| ${name} | ${seedsMax} |`);
+  expect(readme.match(/^\| .* \| \d+ \|$/gm)).toHaveLength(mutants.length);
+});
+
 test.each(mutants)(
   'the simulator finds: $name',
   { timeout: 600_000 },

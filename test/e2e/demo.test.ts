@@ -1,0 +1,33 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const demo = fileURLToPath(new URL('../../localstack/demo.ts', import.meta.url));
+
+async function runDemo(folder: string): Promise<{ code: number | null; output: string }> {
+  const args = [demo, '--folder', folder, '--orders', '60000', '--seconds', '8', '--stop'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const output = child.stdout.setEncoding('utf8').toArray();
+  const code = await new Promise<number | null>((end) => child.once('close', end));
+  return { code, output: (await output).join('') };
+}
+
+test('the demo proves every offset once, leaves commands to try, and can be run twice', async () => {
+  const folder = join(mkdtempSync(join(tmpdir(), 'frazil-demo-')), 'demo');
+  try {
+    for (let i = 0; i < 2; i++) {
+      const { code, output } = await runDemo(folder);
+      expect(output).toContain('SIGKILL: worker-1');
+      expect(output.match(/each once$/gm)).toHaveLength(6);
+      expect(output).toContain('60,000 orders, every offset once: no gap, no duplicate.');
+      expect(output).toContain('./frazil inspect shop.orders');
+      expect(code).toBe(0);
+    }
+    expect(existsSync(join(folder, 'lake/catalog.db'))).toBe(true);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
