@@ -66,6 +66,9 @@ export class MetastoreCatalog implements Catalog {
       bytes = await this.#ports.store.get(pointer.location);
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
+      const now = await this.#pointers.get(identifier);
+      if (now?.location !== pointer.location)
+        throw new TransientError(`${doing}: it moved on while it was read`, { cause: error });
       throw new FatalError(`${doing}: the catalog points at ${pointer.location}, which is missing`, {
         cause: error,
       });

@@ -1,4 +1,13 @@
-/** Numbers as people read them. */
+import { InvalidArgumentError } from 'commander';
+
+/** Numbers as people read and write them. */
+
+/** How many of something. @throws {InvalidArgumentError} for what is no whole number above 0. */
+export function parseCount(text: string): number {
+  const n = Number(text);
+  if (!Number.isSafeInteger(n) || n < 1) throw new InvalidArgumentError('Expected a whole number above 0.');
+  return n;
+}
 
 export function formatCount(n: number): string {
   return Math.round(n).toLocaleString('en-US');
@@ -6,17 +15,20 @@ export function formatCount(n: number): string {
 
 /** `12.3k`, `4.5M`: three digits are enough for a rate. */
 export function formatRate(n: number): string {
-  if (n >= 1e6) return `${(n / 1e6).toPrecision(3)}M`;
-  if (n >= 1e3) return `${(n / 1e3).toPrecision(3)}k`;
-  return n.toFixed(0);
+  return inUnits(n, 1000, ['', 'k', 'M', 'G']);
 }
 
 export function formatBytes(n: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  return inUnits(n, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB']);
+}
+
+/** Three digits of the largest unit that leaves at least one; four where the step between units is larger. */
+function inUnits(n: number, step: number, units: readonly string[]): string {
   let unit = 0;
   let rest = n;
-  for (; rest >= 1024 && unit < units.length - 1; rest /= 1024) unit++;
-  return `${unit === 0 ? rest.toFixed(0) : rest.toPrecision(3)} ${units[unit]}`;
+  for (; Math.round(rest) >= step && unit < units.length - 1; rest /= step) unit++;
+  // toPrecision would write 1000 as 1.00e+3.
+  return `${unit === 0 || rest >= 999.5 ? rest.toFixed(0) : rest.toPrecision(3)}${units[unit]}`;
 }
 
 export function formatAge(ms: number): string {

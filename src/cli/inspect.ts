@@ -22,7 +22,7 @@ import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partitio
 import { type Ledger, ledgerNames, parseLedger, type Resolution, resolveLedger } from '../sink/ledger.ts';
 import type { Store } from '../storage/store.ts';
 import { openCatalog, openWire } from '../worker/worker.ts';
-import { formatBytes, formatCount, formatTable } from './format.ts';
+import { formatBytes, formatCount, formatTable, parseCount } from './format.ts';
 
 export function inspectCommand(): Command {
   return new Command('inspect')
@@ -31,7 +31,7 @@ export function inspectCommand(): Command {
     )
     .argument('<table>', 'namespace.table')
     .requiredOption('-c, --config <file>', 'configuration file')
-    .option('-n, --snapshots <count>', 'how many of the newest snapshots to show', '10')
+    .option('-n, --snapshots <count>', 'how many of the newest snapshots to show', parseCount, 10)
     .option('--files', 'list the data files of the current snapshot')
     .option('--json', 'print everything as one JSON object')
     .addHelpText(
@@ -43,11 +43,11 @@ Examples:
   frazil inspect shop.orders -c frazil.yaml --json | jq '.partitions[] | {topic, partition, lag}'`,
     )
     .action(
-      async (table: string, options: { config: string; snapshots: string; files?: true; json?: true }) => {
+      async (table: string, options: { config: string; snapshots: number; files?: true; json?: true }) => {
         const report = await inspect(
           loadConfig(options.config),
           table,
-          Number(options.snapshots),
+          options.snapshots,
           options.files === true,
         );
         console.log(options.json ? writeJson(report, 2) : render(report));

@@ -1,7 +1,6 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type Shown, valueAt } from '../arrow/values.ts';
 import { systemClock } from '../base/clock.ts';
-import { FatalError } from '../base/errors.ts';
 import { writeJson } from '../base/json.ts';
 import { silentLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
@@ -21,13 +20,18 @@ import { PartitionRouter } from '../lane/partition-router.ts';
 import { RowDecoder } from '../lane/row-decoder.ts';
 import { creationOf } from '../sink/plan.ts';
 import { openCatalog, openWire, tableOptions } from '../worker/worker.ts';
+import { parseCount } from './format.ts';
 
 export function peekCommand(): Command {
   return new Command('peek')
     .description('Show decoded records and where they would go. Writes nothing, joins no group.')
     .requiredOption('-c, --config <file>', 'configuration file')
-    .option('-n, --records <count>', 'how many records', '5')
-    .option('--from <where>', 'earliest, or latest for the last ones', 'earliest')
+    .option('-n, --records <count>', 'how many records', parseCount, 5)
+    .addOption(
+      new Option('--from <where>', 'earliest, or latest for the last ones')
+        .choices(['earliest', 'latest'])
+        .default('earliest'),
+    )
     .option('--json', 'one JSON object per record')
     .addHelpText(
       'after',
@@ -36,10 +40,8 @@ Examples:
   frazil peek -c frazil.yaml -n 5
   frazil peek -c frazil.yaml --from latest --json | jq .tables`,
     )
-    .action(async (options: { config: string; records: string; from: string; json?: true }) => {
-      if (options.from !== 'earliest' && options.from !== 'latest')
-        throw new FatalError(`--from ${options.from}: expected earliest or latest`);
-      const records = await peek(loadConfig(options.config), Number(options.records), options.from);
+    .action(async (options: { config: string; records: number; from: Where; json?: true }) => {
+      const records = await peek(loadConfig(options.config), options.records, options.from);
       for (const record of records) console.log(options.json ? writeJson(record) : render(record));
       if (records.length === 0 && !options.json) console.error('no records');
     });
@@ -63,7 +65,9 @@ type Destination =
 
 const waitMaxMs = 10_000;
 
-async function peek(config: Config, count: number, from: 'earliest' | 'latest'): Promise<PeekedRecord[]> {
+type Where = 'earliest' | 'latest';
+
+async function peek(config: Config, count: number, from: Where): Promise<PeekedRecord[]> {
   const sets = await fetchSome(config, count, from);
   const tables = config.tables.map((table) => new PeekedTable(config, table));
   const records: PeekedRecord[] = [];
@@ -84,7 +88,7 @@ async function peek(config: Config, count: number, from: 'earliest' | 'latest'):
 }
 
 /** Record sets with at least `count` records, if the topics have as many. */
-async function fetchSome(config: Config, count: number, from: 'earliest' | 'latest'): Promise<RecordSet[]> {
+async function fetchSome(config: Config, count: number, from: Where): Promise<RecordSet[]> {
   const wire = openWire(config);
   try {
     const { topics } = config.source;

@@ -25,8 +25,8 @@ import { parseBytes, parseCount, parseDuration } from './units.ts';
  * `docs/configuration.md` all come from here.
  */
 
-const duration = (min?: string): Setting<number> =>
-  quantity('a duration', '60s, 5m or 1h', parseDuration, min ? { min } : {});
+const duration = (min: string, max?: string): Setting<number> =>
+  quantity('a duration', '60s, 5m or 1h', parseDuration, max ? { min, max } : { min });
 const bytes = (min?: string): Setting<number> =>
   quantity('a size', '128MiB or 1GB', parseBytes, min ? { min } : {});
 const count = (min: string, example = '5_000_000', max?: string): Setting<number> =>
@@ -242,7 +242,7 @@ export const settings = {
   tables: required(list(table, 1), 'Where records go.'),
   commit: withDefault(
     mapping({
-      interval: withDefault(duration('100ms'), '60s', 'Age of the oldest record that has not landed.'),
+      interval: withDefault(duration('100ms', '6h'), '60s', 'Age of the oldest record that has not landed.'),
       bytes: withDefault(bytes('1'), '128MiB', 'Key and value bytes that have not landed.'),
       rows: withDefault(count('1'), '5_000_000', 'Rows that have not landed.'),
     }),
@@ -269,7 +269,7 @@ export const settings = {
     mapping({
       level: withDefault(oneOf('debug', 'info', 'warn', 'error'), 'info', 'Least level that is written.'),
       statusInterval: withDefault(
-        duration('1s'),
+        duration('1s', '1h'),
         '10s',
         'How often a status line is written when no person watches.',
       ),
@@ -278,7 +278,9 @@ export const settings = {
     'What is told.',
   ),
   shutdown: withDefault(
-    mapping({ grace: withDefault(duration('0s'), '25s', 'How long a stop may take to land what was read.') }),
+    mapping({
+      grace: withDefault(duration('0s', '1h'), '25s', 'How long a stop may take to land what was read.'),
+    }),
     {},
     'How to stop.',
   ),

@@ -40,6 +40,7 @@ class AvroDecoder implements Decoder {
     const starts = this.#part === 'key' ? records.keyStarts : records.valueStarts;
     const lengths = this.#part === 'key' ? records.keyLengths : records.valueLengths;
     let last: number | undefined;
+    const asked = new Set<number>();
     this.#lastId = undefined;
     for (let i = 0; i < records.count; i++) {
       if (lengths[i]! < wireHeaderLength || records.bytes[starts[i]!] !== 0) continue;
@@ -47,7 +48,9 @@ class AvroDecoder implements Decoder {
       if (id === last) continue;
       last = id;
       // A schema that could not be used may be registered or mended later: asked again with the next batch.
-      if (typeof this.#compiled.get(id) !== 'function') this.#compiled.set(id, await this.#load(id));
+      if (asked.has(id) || typeof this.#compiled.get(id) === 'function') continue;
+      asked.add(id);
+      this.#compiled.set(id, await this.#load(id));
     }
   }
 

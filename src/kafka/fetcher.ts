@@ -4,7 +4,7 @@ import type { Log } from '../base/log.ts';
 import { kafkaErrorId, partitionError } from './errors.ts';
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
 import { summarize } from './record-set.ts';
-import type { LogRange, SourceEvent } from './source.ts';
+import { fetchBytesMin, type LogRange, type SourceEvent } from './source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
 import type { ClusterMetadata, Wire } from './wire.ts';
 
@@ -29,11 +29,11 @@ const bytesMin = 64 * 1024;
 /** Of one answer and of one topic-partition in it. A single record batch may be larger, and then comes alone. */
 const bytesMax = 16 * 1024 * 1024;
 const partitionBytesMax = 4 * 1024 * 1024;
-/** With less than this allowed a fetch is not worth its overhead. */
-const allowedMin = 256 * 1024;
 const retryMs = 200;
 /** A replica that leads no more may go on answering, with what it still gets: leaders are looked up now and then. */
 const metadataAgeMaxMs = 5 * 60_000;
+/** What goes on failing is told this seldom per partition. */
+const warnIntervalMs = 5_000;
 /** A topic that is gone for this long is taken for deleted. */
 const missingTopicMs = 30_000;
 
@@ -45,6 +45,7 @@ interface Position extends TopicPartition {
   generation: number;
   /** When an answer last brought records: those that waited longest are asked for first. */
   servedAt: number;
+  warnedAtMs: number;
   /** False while its position is outside of the log and nobody has decided. */
   active: boolean;
 }
@@ -76,6 +77,15 @@ export class Fetcher {
 
   start(emit: (event: SourceEvent) => void): void {
     this.#emit = emit;
+    void this.#watch();
+  }
+
+  /** A group takes the partitions of a deleted topic away: whoever has none left would never hear why. */
+  async #watch(): Promise<void> {
+    while (!this.#closed) {
+      await this.#ports.clock.sleep(missingTopicMs / 2, this.#end.signal);
+      if (!this.#closed && this.#positions.size === 0) await this.#refresh();
+    }
   }
 
   seek(topicPartition: TopicPartition & { topicId: string }, offset: number): number {
@@ -88,6 +98,7 @@ export class Fetcher {
       offset,
       generation: ++this.#generation,
       servedAt,
+      warnedAtMs: 0,
       active: true,
     });
     this.#pump();
@@ -133,7 +144,7 @@ export class Fetcher {
     for (const [leader, positions] of [...byLeader].sort(([a], [b]) => askedAt(a) - askedAt(b))) {
       if (this.#inFlight.has(leader) || this.#resting.has(leader)) continue;
       const allowed = Math.min(bytesMax, this.#allowed - this.reservedBytes);
-      if (allowed < allowedMin) return;
+      if (allowed < fetchBytesMin) return;
       if (this.#ports.metadata().brokers.has(leader)) void this.#fetch(leader, positions, allowed);
       else void this.#refreshAndRest(leader, 'a partition has no leader');
     }
@@ -233,7 +244,11 @@ export class Fetcher {
       this.#fail(error);
       return 0;
     }
-    this.#ports.log.warn('a partition cannot be fetched; trying again', { error: error.message });
+    const nowMs = this.#ports.clock.nowMs();
+    if (nowMs - position.warnedAtMs > warnIntervalMs) {
+      position.warnedAtMs = nowMs;
+      this.#ports.log.warn('a partition cannot be fetched; trying again', { error: error.message });
+    }
     void this.#refresh();
     return retryMs;
   }
@@ -241,6 +256,8 @@ export class Fetcher {
   async #reportOutOfRange(position: Position): Promise<void> {
     const { topic, partition, offset, generation } = position;
     try {
+      // Whoever leads it: an old leader may have answered.
+      await Promise.all([this.#ports.clock.sleep(retryMs, this.#end.signal), this.#refresh()]);
       const log = await this.#ports.logRange(position);
       if (this.#positions.get(keyOf(position))?.generation !== generation) return;
       this.#emit({

@@ -1,5 +1,4 @@
 import type { Broker } from '@platformatic/kafka';
-import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { FatalError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -41,6 +40,9 @@ const askPolicy: RetryPolicy = { attemptsMax: 60, totalMs: 60_000, waitMinMs: 10
 
 const earliest = -2;
 const latest = -1;
+
+/** Of a position that is not fetched: no record set ever carries it. */
+const noGeneration = -1;
 
 /** The real Kafka behind the Source port. */
 export class KafkaSource implements Source {
@@ -120,7 +122,7 @@ export class KafkaSource implements Source {
           emit({ type: 'revoked', topicPartitions, withinMs });
         },
         onLost: (topicPartitions) => {
-          this.#fetcher.stop(topicPartitions);
+          this.#disown(topicPartitions);
           emit({ type: 'lost', topicPartitions });
         },
         onFailed: (error) => emit({ type: 'failed', error }),
@@ -128,9 +130,16 @@ export class KafkaSource implements Source {
     );
   }
 
+  /** They are others' now: nothing of them is fetched, whoever asks. */
+  #disown(topicPartitions: readonly TopicPartition[]): void {
+    this.#fetcher.stop(topicPartitions);
+    for (const topicPartition of topicPartitions) this.#topicIds.delete(keyOf(topicPartition));
+  }
+
   seek(topicPartition: TopicPartition, offset: number): number {
     const topicId = this.#topicIds.get(keyOf(topicPartition));
-    assert(topicId !== undefined, `${keyOf(topicPartition)} was assigned before it is sought`);
+    // Lost a moment ago, and the owner has not heard of it yet.
+    if (topicId === undefined) return noGeneration;
     return this.#fetcher.seek({ ...topicPartition, topicId }, offset);
   }
 
@@ -143,6 +152,7 @@ export class KafkaSource implements Source {
   }
 
   released(topicPartitions: readonly TopicPartition[]): void {
+    this.#disown(topicPartitions);
     this.#membership?.released(topicPartitions);
   }
 

@@ -55,6 +55,9 @@ export interface CommittedOffset {
   metadata: string;
 }
 
+/** With less than this allowed nothing is fetched: it would not be worth the overhead. */
+export const fetchBytesMin: number = 256 * 1024;
+
 /** Kafka as a port. Positions come from the caller only: there is no default reset. */
 export interface Source {
   /** Connects, then joins the group or takes the static assignment. @returns what the cluster has of the topics. */
@@ -67,8 +70,8 @@ export interface Source {
   seek(topicPartition: TopicPartition, offset: number): number;
 
   /**
-   * How many bytes may come from now on, under way or not yet asked for; 0 stops fetching. What comes counts against it
-   * until the next call.
+   * How many bytes may come from now on, under way or not yet asked for; less than {@link fetchBytesMin} stops fetching.
+   * What comes counts against it until the next call.
    */
   allow(bytes: number): void;
   /** Bytes that requests in flight may still bring. */

@@ -36,7 +36,11 @@ export function inlineLane(ports: LanePorts): Lane {
         const files = await tableOf(table).flush();
         return { files, heldBytes: heldBytes() };
       }),
-    drop: (table) => queue(async () => tables.get(table)?.drop()),
+    drop: (table) =>
+      queue(async () => {
+        await tables.get(table)?.drop();
+        return { heldBytes: heldBytes() };
+      }),
     release: (topicPartition) =>
       queue(async () => {
         for (const table of tables.values()) table.release(keyOf(topicPartition));

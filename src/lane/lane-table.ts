@@ -116,8 +116,15 @@ export class LaneTable {
       logged: 0,
     };
     // Sets of one topic-partition join without a gap; only behind a record that stopped the table they do not.
-    if (set.from > next)
-      this.#progress.failure = { ...set, offset: next, field: '', reason: 'records before it are missing' };
+    const { topic, partition, from } = set;
+    if (from > next)
+      this.#progress.failure = {
+        topic,
+        partition,
+        offset: next,
+        field: '',
+        reason: `it was not handed over: the next record set begins at offset ${from}`,
+      };
   }
 
   /** Appends those records of a batch that are at or past the table's position. */

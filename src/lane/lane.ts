@@ -20,7 +20,7 @@ export interface Lane {
   /** Closes and uploads all files of a table: what has been appended before is in the answer, nothing else. */
   flush(table: string): Promise<Flushed>;
   /** Forgets all rows of a table that no flush has taken, its files and its positions. */
-  drop(table: string): Promise<void>;
+  drop(table: string): Promise<Held>;
   /** No table takes this topic-partition any more. Rows it has appended stay. */
   release(topicPartition: TopicPartition): Promise<void>;
   /** The columns for the values (and keys) of a record set, undefined when no record tells. Appends nothing. */
@@ -72,13 +72,15 @@ export interface RecordFailure extends TopicPartition {
   reason: string;
 }
 
-export interface Appended {
-  tables: Record<string, AppendedTable>;
-  /** Bytes the lane keeps in memory now. */
+/** Bytes the lane keeps in memory now. */
+export interface Held {
   heldBytes: number;
 }
 
-export interface Flushed {
+export interface Appended extends Held {
+  tables: Record<string, AppendedTable>;
+}
+
+export interface Flushed extends Held {
   files: DataFile[];
-  heldBytes: number;
 }

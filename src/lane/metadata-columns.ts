@@ -14,16 +14,18 @@ export const metadataFields: readonly Field[] = [
   { id: 0, name: '_kafka_timestamp', required: false, type: { kind: 'timestamptz' } },
 ];
 
+/** Whether a column of this name and type is filled with metadata. One of another type is a column as any other. */
+export function isMetadataField(field: Field): boolean {
+  return metadataFields.some(({ name, type }) => name === field.name && type.kind === field.type.kind);
+}
+
 /** Appends the metadata of record `i`. */
 export type MetadataWriter = (from: TopicPartition, topic: Buffer, records: RecordColumns, i: number) => void;
 
 /** Writers for those metadata columns that the table has, under their name and with their type. */
 export function metadataWriters(columns: Columns): MetadataWriter[] {
   const column = <C extends Column>(name: string): C | undefined => {
-    const expected = metadataFields.find((field) => field.name === name)!;
-    const index = columns.schema.fields.findIndex(
-      (field) => field.name === name && field.type.kind === expected.type.kind,
-    );
+    const index = columns.schema.fields.findIndex((field) => field.name === name && isMetadataField(field));
     return columns.columns[index] as C | undefined;
   };
   const writers: MetadataWriter[] = [];

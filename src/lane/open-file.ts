@@ -1,4 +1,4 @@
-import { Columns } from '../arrow/columns.ts';
+import { type Column, Columns } from '../arrow/columns.ts';
 import { assert } from '../base/assert.ts';
 import type { DataFile } from '../iceberg/data-file.ts';
 import type { PartitionValue } from '../iceberg/partition-spec.ts';
@@ -9,6 +9,9 @@ import type { TablePlan } from './lane.ts';
 /** Rows go to the encoder in chunks of this size: large enough to be worth a call, small enough to keep memory flat. */
 const chunkBytes = 4 * 1024 * 1024;
 const chunkRows = 65_536;
+
+/** What a column costs before its first row: buffers to begin with, metrics, and the objects around them. */
+const emptyColumnBytes = 1_500;
 
 export function isChunk(columns: Columns): boolean {
   return columns.rows >= chunkRows || columns.byteLength() >= chunkBytes;
@@ -25,6 +28,8 @@ export class OpenFile {
   readonly #encoder: Encoder;
   readonly #options: EncodingOptions;
   readonly #metrics: MetricsCollector;
+  /** With thousands of partitions of a few rows each this is most of what they hold. */
+  readonly #emptyBytes: number;
   #file: FileEncoder | undefined;
   #rows = 0;
 
@@ -36,13 +41,14 @@ export class OpenFile {
   ) {
     this.partition = partition;
     this.waiting = new Columns(plan.schema);
+    this.#emptyBytes = countColumns(this.waiting.columns) * emptyColumnBytes;
     this.#encoder = encoder;
     this.#options = options;
     this.#metrics = new MetricsCollector(plan.schema, plan.properties);
   }
 
   get heldBytes(): number {
-    return this.waiting.byteLength() + (this.#file?.heldBytes ?? 0);
+    return this.#emptyBytes + this.waiting.byteLength() + (this.#file?.heldBytes ?? 0);
   }
 
   get rows(): number {
@@ -85,4 +91,14 @@ export class OpenFile {
   async abort(): Promise<void> {
     await this.#file?.abort();
   }
+}
+
+/** Columns with all that lie within them. */
+function countColumns(columns: readonly Column[]): number {
+  const within = (column: Column): readonly Column[] => {
+    if (column.kind === 'struct') return column.children;
+    if (column.kind === 'list') return [column.element];
+    return column.kind === 'map' ? [column.key, column.value] : [];
+  };
+  return columns.reduce((sum, column) => sum + 1 + countColumns(within(column)), 0);
 }

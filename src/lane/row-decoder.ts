@@ -1,11 +1,12 @@
 import { type Column, Columns } from '../arrow/columns.ts';
 import { DecodeError, type Decoder } from '../decode/decoder.ts';
 import type { SchemaSource } from '../decode/registry.ts';
+import type { Field } from '../iceberg/types.ts';
 import type { RecordColumns } from '../kafka/record-columns.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
 import { type FormatPorts, keyDecoder, valueDecoder } from './format.ts';
 import type { TablePlan } from './lane.ts';
-import { type MetadataWriter, metadataFields, metadataWriters } from './metadata-columns.ts';
+import { isMetadataField, type MetadataWriter, metadataWriters } from './metadata-columns.ts';
 
 /** Turns records into rows of one table: the value's columns, the key's, and those that tell where a row came from. */
 export class RowDecoder {
@@ -14,6 +15,7 @@ export class RowDecoder {
   readonly #value: Decoder;
   readonly #key: Decoder | undefined;
   readonly #keyColumn: Column | undefined;
+  readonly #isKeyRequired: boolean = false;
   readonly #metadata: readonly MetadataWriter[];
   #topic = '';
   #topicBytes: Buffer = Buffer.alloc(0);
@@ -26,14 +28,15 @@ export class RowDecoder {
     this.rows = new Columns(plan.schema);
     const { fields } = plan.schema;
     const { columns } = this.rows;
-    const ours = new Set([...metadataFields.map((field) => field.name), plan.keyColumn]);
-    const ofValue = [...fields.keys()].filter((i) => !ours.has(fields[i]!.name));
+    const isOurs = (field: Field): boolean => field.name === plan.keyColumn || isMetadataField(field);
+    const ofValue = [...fields.keys()].filter((i) => !isOurs(fields[i]!));
     const valueFields = ofValue.map((i) => fields[i]!);
     const valueColumns = ofValue.map((i) => columns[i]!);
     this.#value = valueDecoder(plan.value, valueFields, valueColumns, registries, ports);
     const keyIndex = fields.findIndex((field) => field.name === plan.keyColumn);
     if (keyIndex !== -1) {
       this.#keyColumn = columns[keyIndex]!;
+      this.#isKeyRequired = fields[keyIndex]!.required;
       this.#key = keyDecoder(plan.key, fields[keyIndex]!, this.#keyColumn, registries, ports);
     }
     this.#metadata = metadataWriters(this.rows);
@@ -67,6 +70,7 @@ export class RowDecoder {
     const length = records.keyLengths[i]!;
     const start = records.keyStarts[i]!;
     if (length < 0) {
+      if (this.#isKeyRequired) throw new DecodeError('key', 'null in a required column');
       this.#keyColumn!.appendNull();
       return;
     }

@@ -14,6 +14,8 @@ export function threadLane(name: string, settings: ThreadSettings, log: Log): La
   // The sources run as they are under Node's type stripping, and compiled from dist.
   const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
   const worker = new Worker(file, { workerData: settings, name });
+  // A lane that cannot be closed in time must not keep the process alive.
+  worker.unref();
   const pending = new Map<number, Pending>();
   let nextId = 0;
   let dead: Error | undefined;

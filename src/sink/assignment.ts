@@ -65,6 +65,9 @@ export class Assignment {
     opened: OpenedTable,
   ): void {
     if (writer.generation !== generation || writer.broken) return;
+    // Another worker has made the table between two answers: lanes must hear of what was placed without it.
+    if (opened.table ? writer.phase !== 'ready' && writer.entries.size > 0 : writer.phase === 'ready')
+      return this.drop(writer, 'it was made meanwhile');
     if (!opened.table) writer.phase = 'absent';
     else if (writer.phase !== 'ready' && !this.#openInLanes(writer, opened.table)) return;
     if (opened.table)
@@ -97,11 +100,19 @@ export class Assignment {
     return true;
   }
 
-  /** Lets the source fetch a topic-partition, once every table that takes it knows from where. */
+  /**
+   * Lets the source fetch a topic-partition, once every table that takes it knows from where. Until then nothing that is
+   * on its way counts: a table that was just placed would be handed sets from far behind its position. What is being
+   * given away is not fetched again.
+   */
   resume(key: TopicPartitionKey, partition: Partition): void {
     const takers = this.#context.takersOf(partition.topicPartition.topic).filter((writer) => !writer.broken);
     const entries = takers.map((writer) => writer.entries.get(key));
-    if (entries.length === 0 || entries.includes(undefined)) return;
+    const isRevoking = this.#revocations.some(({ keys }) => keys.includes(key));
+    if (isRevoking || entries.length === 0 || entries.includes(undefined)) {
+      partition.generation = 0;
+      return;
+    }
     const from = Math.min(...entries.map((entry) => entry!.handed));
     partition.generation = this.#context.ports.source.seek(partition.topicPartition, from);
   }
@@ -176,7 +187,12 @@ export class Assignment {
   drop(writer: TableWriter, reason: string): void {
     this.#context.ports.log.debug('table starts over from its ledger', { table: writer.name, reason });
     writer.drop();
-    this.#context.inEveryLane((lane) => lane.drop(writer.name));
+    const { budget, ports } = this.#context;
+    for (const index of ports.lanes.keys())
+      this.#context.inLane(index, async (lane) => {
+        const { heldBytes } = await lane.drop(writer.name);
+        budget.laneHolds(index, heldBytes);
+      });
   }
 
   /** Opens a dropped table again, once the commit that was under way has ended. */

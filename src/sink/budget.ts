@@ -1,3 +1,4 @@
+import { fetchBytesMin } from '../kafka/source.ts';
 import type { Appended } from '../lane/lane.ts';
 
 /**
@@ -18,6 +19,7 @@ export class Budget {
   /** Row bytes per byte of a record set, as the last sets had it: what compression hides. */
   #expansion = 4;
   #peakBytes = 0;
+  #isStopped = false;
 
   constructor(limitBytes: number, lanes: number) {
     this.limitBytes = limitBytes;
@@ -60,9 +62,9 @@ export class Budget {
     return this.#peakBytes;
   }
 
-  /** Half full: time to land something, whatever the triggers say. */
+  /** Half full, or so full that nothing is read any more: time to land something, whatever the triggers say. */
   get isTight(): boolean {
-    return this.heldBytes > this.limitBytes / 2;
+    return this.#isStopped || this.heldBytes > this.limitBytes / 2;
   }
 
   /** How many bytes the source may have under way, given what it has and what waits for commits. */
@@ -73,6 +75,9 @@ export class Budget {
     const growth = (this.#receivedBytes + this.#queuedBytes + reservedBytes) * this.#expansion;
     // A broker may send one batch more than it was asked for: an eighth stays in reserve.
     const free = this.limitBytes * 0.875 - this.heldBytes - growth;
-    return Math.max(0, reservedBytes + free / (1 + this.#expansion));
+    const allowed = Math.max(0, reservedBytes + free / (1 + this.#expansion));
+    this.#isStopped = allowed < fetchBytesMin;
+    // However much records grow when they are decompressed: with nothing held, one fetch must be possible.
+    return this.heldBytes === 0 ? Math.max(allowed, fetchBytesMin) : allowed;
   }
 }

@@ -33,6 +33,17 @@ export class CaughtUp {
     return true;
   }
 
+  /** Those of the topic-partitions whose records up to the target have not all landed in every table. */
+  unlanded(keys: Iterable<TopicPartitionKey>): TopicPartitionKey[] {
+    const hasLanded = (key: TopicPartitionKey, writer: TableWriter): boolean => {
+      const offset = writer.phase === 'absent' ? writer.entries.get(key)?.seen : writer.mirrorOffset(key);
+      return offset !== undefined && offset >= (this.#targets.get(key) ?? 0);
+    };
+    return [...keys].filter((key) =>
+      this.#writers.some((writer) => writer.takes(parseKey(key).topic) && !hasLanded(key, writer)),
+    );
+  }
+
   /** True when a member that was given nothing should ask the tables again. */
   isDue(nowMs: number): boolean {
     if (nowMs < this.#dueAtMs) return false;

@@ -1,16 +1,25 @@
 import { FatalError, RecordError } from '../base/errors.ts';
 import type { LogRange, RecordSet } from '../kafka/source.ts';
-import { keyOf, type TopicPartition, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { RecordFailure } from '../lane/lane.ts';
 import type { Assignment } from './assignment.ts';
-import type { SinkContext, SinkEvent } from './context.ts';
+import type { Partition, SinkContext, SinkEvent } from './context.ts';
 import { createTable } from './positions.ts';
 import type { TableWriter } from './table-writer.ts';
+
+type OutOfRange = Extract<SinkEvent, { type: 'outOfRange' }>;
+
+/** How often a broker may refuse a position that is in range. */
+const doubtsMax = 10;
 
 /** Record sets on their way from the source into the lanes. */
 export class Intake {
   readonly #context: SinkContext;
   readonly #assignment: Assignment;
+  /** Gaps behind record sets that lanes have not answered for. */
+  readonly #gaps = new Map<TopicPartitionKey, OutOfRange>();
+  /** Positions that brokers refused and that were in range when asked. */
+  readonly #doubts = new Map<TopicPartitionKey, { position: number; times: number }>();
 
   constructor(context: SinkContext, assignment: Assignment) {
     this.#context = context;
@@ -55,12 +64,14 @@ export class Intake {
       this.#context.totals.read(result);
       if (result.failure) this.#onRecordFailure(writer, result.failure);
     }
+    const gap = this.#gaps.get(keyOf(set));
+    if (this.#gaps.delete(keyOf(set))) this.onOutOfRange(gap!);
   }
 
   #onRecordFailure(writer: TableWriter, failure: RecordFailure): void {
     const { topic, partition, offset, field, reason } = failure;
     const error = new RecordError(
-      `landing ${keyOf(failure)} in table ${writer.name}: the record at offset ${offset} cannot be decoded: ` +
+      `landing ${keyOf(failure)} in table ${writer.name}: the record at offset ${offset} cannot be landed: ` +
         `${field === '' ? '' : `field ${field}: `}${reason}; its offset has not moved ` +
         '(decode.onError: skip leaves such records out, decode.onTombstone: skip those without a value)',
       { context: { topic, partition, offset, field, reason, table: writer.name } },
@@ -108,13 +119,20 @@ export class Intake {
     if (writer.generation === generation) this.#assignment.drop(writer, 'it was created');
   }
 
-  onOutOfRange(topicPartition: TopicPartition, generation: number, position: number, log: LogRange): void {
+  onOutOfRange(event: OutOfRange): void {
+    const { topicPartition, generation, position, log } = event;
     const { partitions, writers, options, ports } = this.#context;
     const key = keyOf(topicPartition);
     const partition = partitions.get(key);
     if (partition?.generation !== generation) return;
     if (position > log.end) return this.#stop(pastTheEnd(key, position, log));
+    if (position >= log.start) return this.#onBackInRange(event, partition);
     if (options.onGap === 'halt') return this.#stop(gap(key, position, log));
+    // What lanes are still at work on is not lost: a claim passes the gap only when they have answered.
+    if (writers.some((writer) => !writer.isAnswered(key))) {
+      this.#gaps.set(key, event);
+      return;
+    }
     ports.log.error('records are lost to retention', { partition: key, from: position, to: log.start });
     for (const writer of writers) {
       const entry = writer.entries.get(key);
@@ -127,6 +145,24 @@ export class Intake {
     this.#assignment.resume(key, partition);
   }
 
+  /**
+   * Outside of the log a moment ago, inside of it now. A replica that leads no more may have answered; but if it goes on,
+   * the log was cut and has grown again, and what is there now is not what was read.
+   */
+  #onBackInRange({ topicPartition, position, log }: OutOfRange, partition: Partition): void {
+    const key = keyOf(topicPartition);
+    const before = this.#doubts.get(key);
+    const times = before?.position === position ? before.times + 1 : 1;
+    if (times > doubtsMax) return this.#stop(wasCut(key, position, log));
+    this.#doubts.set(key, { position, times });
+    this.#context.ports.log.warn('a position was out of range and is not any more; asking again', {
+      partition: key,
+      position,
+      log,
+    });
+    this.#assignment.resume(key, partition);
+  }
+
   #stop(error: Error): void {
     this.#context.post({ type: 'unfit', error });
   }
@@ -136,6 +172,14 @@ function pastTheEnd(key: TopicPartitionKey, position: number, log: LogRange): Fa
   return new FatalError(
     `fetching ${key}: position ${position} is past the end of the log (${log.end}): the topic was truncated or made anew, ` +
       'or this is another cluster; compare the ledger (frazil inspect) with the topic',
+  );
+}
+
+function wasCut(key: TopicPartitionKey, position: number, log: LogRange): FatalError {
+  return new FatalError(
+    `fetching ${key}: position ${position} is refused as out of range, and the log is said to go from ${log.start} to ` +
+      `${log.end}: it was cut below the position (an unclean leader election?), and records that have landed may be others ` +
+      'now; compare the table with the topic, then restart',
   );
 }
 

@@ -92,8 +92,9 @@ export class LandingStage {
     const { ports, budget, options } = this.#context;
     budget.laneHolds(lane, heldBytes);
     if (writer.flush!.abandoned) {
-      // No attempt has named these files, so they are certainly nobody's (I4).
-      for (const file of files) void ports.store.delete(file.path).catch(() => {});
+      // No attempt has named these files, so they are certainly nobody's (I4); nor those that other lanes closed before.
+      for (const file of [...files, ...writer.flush!.files.splice(0)])
+        void ports.store.delete(file.path).catch(() => {});
       writer.laneAbandoned(lane);
       return;
     }

@@ -75,7 +75,11 @@ export async function openTable(
   const start = (found: ReadonlyMap<TopicPartitionKey, number>): void => {
     for (const [key, offset] of found) positions.set(key, { offset, initial: true });
   };
-  if (recreated.length > 0) start(await ports.source.listOffsets(recreated, 'earliest'));
+  if (recreated.length > 0) {
+    const started = await ports.source.listOffsets(recreated, 'earliest');
+    await pin(options.table, started, ports);
+    start(started);
+  }
   if (unknown.length > 0) start(await unknownPositions(options.table, unknown, sink, ports));
   return { table, positions };
 }
@@ -161,13 +165,24 @@ async function unknownPositions(
     startAt: sink.startAt,
     offsets: Object.fromEntries(started),
   });
-  // Pinned at once: `latest` after a crash before the first commit would be another place, and what lies between lost.
+  await pin(table, started, ports);
+  return found;
+}
+
+/**
+ * Keeps a beginning in the group at once: `latest` after a crash before the first commit would be another place, and what
+ * lies between lost.
+ */
+async function pin(
+  table: string,
+  started: ReadonlyMap<TopicPartitionKey, number>,
+  { source, log }: PositionPorts,
+): Promise<void> {
   await source
     .commitOffsets(started, startMetadata)
     .catch((error) =>
       log.warn('the start position could not be kept in the group', { table, error: messageOf(error) }),
     );
-  return found;
 }
 
 /** Marks group offsets that are a beginning and not a mirror of landed rows. */

@@ -1,4 +1,7 @@
 import { unreachable } from '../base/assert.ts';
+import { withDeadline } from '../base/clock.ts';
+import { TransientError } from '../base/errors.ts';
+import { fetchBytesMin } from '../kafka/source.ts';
 import { Assignment } from './assignment.ts';
 import { CaughtUp } from './caught-up.ts';
 import { SinkContext, type SinkEvent, type SinkPorts } from './context.ts';
@@ -10,10 +13,10 @@ import type { SinkStatus } from './status.ts';
 import type { TableWriter } from './table-writer.ts';
 import type { SinkTotals } from './totals.ts';
 
+/** A lane may take this long to put away what it was dropped with. */
+const laneCloseMs = 2_000;
 /** Without anything due the loop looks around this often. */
 const idleMs = 1_000;
-/** Less than this allowed counts as paused. */
-const pausedBytes = 256 * 1024;
 
 /**
  * The exactly-once core of a worker. One loop: what happens outside (record sets, answers of lanes, commits, revocations,
@@ -31,6 +34,8 @@ export class Sink {
   readonly #landing: LandingStage;
   /** Set in a bounded run. */
   #caughtUp: CaughtUp | undefined;
+  /** A bounded run has read all it was to read: it succeeds only if all of it lands. */
+  #isAtEnd = false;
   #drainDeadlineMs = Number.POSITIVE_INFINITY;
   #failure: Error | undefined;
   #paused = false;
@@ -57,7 +62,12 @@ export class Sink {
       }
     } finally {
       await ports.source.close();
-      await Promise.allSettled(ports.lanes.map((lane) => lane.close()));
+      // A lane that waits for a registry or a store is left behind: it holds nothing that is to land.
+      await Promise.allSettled(
+        ports.lanes.map((lane) =>
+          withDeadline(ports.clock, laneCloseMs, 'closing a lane', () => lane.close()),
+        ),
+      );
       await ports.catalog.close();
     }
     if (this.#failure) throw this.#failure;
@@ -96,7 +106,7 @@ export class Sink {
       case 'appended':
         return this.#intake.onAppended(event);
       case 'outOfRange':
-        return this.#intake.onOutOfRange(event.topicPartition, event.generation, event.position, event.log);
+        return this.#intake.onOutOfRange(event);
       case 'described':
         return this.#intake.onDescribed(event);
       case 'created':
@@ -137,7 +147,7 @@ export class Sink {
     this.#assignment.settleRevocations(nowMs);
     this.#mirror.follow(this.#assignment.mirrorOffsets(), nowMs);
     if (this.#context.state === 'running') this.#lookForTheEnd(nowMs);
-    if (this.#context.state === 'draining' && this.#isDrained(nowMs)) this.#context.state = 'stopped';
+    if (this.#context.state === 'draining' && this.#isDrained(nowMs)) this.#stopped();
     this.#allow();
   }
 
@@ -146,7 +156,7 @@ export class Sink {
     const { writers, budget, ports, state } = this.#context;
     const staged = writers.reduce((sum, writer) => sum + writer.stagedBytes, 0);
     const allowed = budget.allowed(ports.source.reservedBytes, staged);
-    this.#paused = allowed < pausedBytes;
+    this.#paused = allowed < fetchBytesMin;
     ports.source.allow(state === 'running' ? allowed : 0);
   }
 
@@ -157,8 +167,9 @@ export class Sink {
     const caughtUp = this.#caughtUp;
     if (!caughtUp) return;
     if (partitions.size > 0) {
-      if (caughtUp.isReached(partitions.keys()))
-        this.#drain('every log was read up to where it ended at the start');
+      if (!caughtUp.isReached(partitions.keys())) return;
+      this.#isAtEnd = true;
+      this.#drain('every log was read up to where it ended at the start');
     } else if (caughtUp.isDue(nowMs)) {
       this.#context.task(undefined, caughtUp.isLanded(options.pipeline, ports), (covered) => ({
         type: 'covered',
@@ -188,6 +199,16 @@ export class Sink {
     return true;
   }
 
+  /** What was dropped on the last metres (fenced, out of time) is not read again in this run: it must not look complete. */
+  #stopped(): void {
+    this.#context.state = 'stopped';
+    const unlanded = this.#isAtEnd ? this.#caughtUp!.unlanded(this.#context.partitions.keys()) : [];
+    if (unlanded.length > 0)
+      this.#failure ??= new TransientError(
+        `not everything up to the ends of the logs has landed (${unlanded.join(', ')}): run again, it goes on from the ledger`,
+      );
+  }
+
   #drain(reason: string): void {
     const { state, ports, options } = this.#context;
     if (state !== 'running') return;
@@ -211,11 +232,13 @@ export class Sink {
     const { writers, ports, options, state } = this.#context;
     const nowMs = ports.clock.nowMs();
     let untilMs = Math.min(nowMs + idleMs, this.#assignment.deadlineMs);
-    for (const writer of writers)
+    // Who drains does not wait for triggers: what has rows is flushed at once.
+    for (const writer of state === 'running' ? writers : [])
       if (writer.phase === 'ready' && !writer.flush && !writer.broken)
         untilMs = Math.min(untilMs, writer.dueAtMs(options.commit) ?? untilMs);
     if (state === 'draining') untilMs = Math.min(untilMs, this.#drainDeadlineMs);
-    return Math.max(0, untilMs - nowMs);
+    // Never 0: timers and answers must get their turn, whatever is due.
+    return Math.max(1, untilMs - nowMs);
   }
 
   /** What this worker is doing now. */

@@ -1,6 +1,5 @@
-import { assert } from '../base/assert.ts';
 import { type Clock, withDeadline } from '../base/clock.ts';
-import { FatalError, isRetryable, messageOf, TransientError } from '../base/errors.ts';
+import { FatalError, isRetryable, messageOf, NotFoundError, TransientError } from '../base/errors.ts';
 import { writeJson } from '../base/json.ts';
 import type { Log } from '../base/log.ts';
 import { type Random, uuid } from '../base/random.ts';
@@ -311,10 +310,11 @@ async function writeAttemptManifestList(
   const { flush, manifest, snapshotId, attempt, table } = now;
   const kept = head ? await readHeadManifests(head, ports) : [];
   const { schema, spec } = layoutOf(flush);
-  assert(
-    table.metadata['partition-specs'].some((json) => specFromJson(json).specId === spec.specId),
-    'the partition spec of staged files stays in the table',
-  );
+  if (!table.metadata['partition-specs'].some((json) => specFromJson(json).specId === spec.specId))
+    throw new FatalError(
+      `committing table ${formatIdentifier(table.identifier)}: its partition spec ${spec.specId}, which the files were ` +
+        'written with, was removed; restart to write with the present one',
+    );
   const added = manifest
     ? [
         addedManifest(
@@ -341,7 +341,14 @@ async function readHeadManifests(
   const location = head['manifest-list'];
   const bytes = await withDeadline(ports.clock, callTimeoutMs, `reading ${location}`, () =>
     ports.store.get(location),
-  );
+  ).catch((error) => {
+    // Somebody may have committed and expired this head since it was loaded: the next attempt loads the table anew.
+    throw error instanceof NotFoundError
+      ? new TransientError(`reading the manifest list of snapshot ${head['snapshot-id']}: it is gone`, {
+          cause: error,
+        })
+      : error;
+  });
   return readManifestList(bytes, location);
 }
 

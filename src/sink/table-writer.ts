@@ -159,10 +159,12 @@ export class TableWriter {
   /** Retention took `[from, to)` before it could be read; the claim goes on behind it. */
   skipLost(key: TopicPartitionKey, from: number, to: number): void {
     const entry = this.entries.get(key)!;
+    assert(entry.handed === entry.next, `a lost range of ${key} begins behind what lanes have answered for`);
     assert(entry.handed <= to, `a lost range of ${key} ends behind what was read`);
     this.#lost.push([key, from, to]);
     entry.next = to;
     entry.handed = to;
+    this.#quietSinceMs = 0; // at once: what is lost is to be found in the table
   }
 
   /** When the commit triggers want a flush, as a time in ms; undefined: not before something changes. */
@@ -188,6 +190,12 @@ export class TableWriter {
   isForgettable(key: TopicPartitionKey): boolean {
     const entry = this.entries.get(key);
     return !entry || (entry.rowsFilling === 0 && entry.handed === entry.next);
+  }
+
+  /** True when the lane has answered for everything of the topic-partition that it was given. */
+  isAnswered(key: TopicPartitionKey): boolean {
+    const entry = this.entries.get(key);
+    return !entry || entry.handed === entry.next;
   }
 
   /** True when lanes have answered for everything they were given. */
@@ -221,11 +229,10 @@ export class TableWriter {
       lanesPending: lanes,
       files: [],
       claims: [],
-      lost: this.#lost,
+      lost: [],
       watermarkMs: undefined,
       abandoned: false,
     };
-    this.#lost = [];
     this.#quietSinceMs = undefined;
     return [...lanes];
   }
@@ -262,6 +269,11 @@ export class TableWriter {
       entry.bytesFilling = 0;
       entry.oldestAtMs = undefined;
     }
+    // The ranges that these claims pass over, also those of a moment ago.
+    const isOfLane = ([key]: readonly [TopicPartitionKey, number, number]): boolean =>
+      this.entries.get(key)?.lane === lane;
+    flush.lost.push(...this.#lost.filter(isOfLane));
+    this.#lost = this.#lost.filter((range) => !isOfLane(range));
     this.#oldestAtMs = this.#findOldest();
     const inFiles = files.reduce((sum, file) => sum + file.recordCount, 0);
     assert(inFiles === rows, `I10: lane ${lane} was given ${rows} rows, its files have ${inFiles}`);
@@ -309,6 +321,7 @@ export class TableWriter {
   forget(key: TopicPartitionKey): void {
     this.opening.delete(key);
     this.entries.delete(key);
+    this.#lost = this.#lost.filter(([ofKey]) => ofKey !== key);
   }
 
   /** Bytes in files that wait for their commit. */

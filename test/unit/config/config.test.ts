@@ -241,7 +241,7 @@ test.each([
   [
     'lanes that are no number',
     `${config()}\nlanes: many`,
-    ['6:8 lanes: expected a whole number, found "many" (fix: write it like 5_000_000)'],
+    ['6:8 lanes: expected a whole number, found "many" (fix: write it like 2)'],
   ],
   [
     'an unknown word',

@@ -476,10 +476,25 @@ describe('a position outside of the log', () => {
     cluster.seek('orders', 0, 5);
     await cluster.last.answer(outOfRange);
     cluster.seek('orders', 0, 120);
+    await cluster.clock.pass(1000);
     range.resolve({ start: 100, end: 200 });
     await settle();
     expect(cluster.events).toEqual([]);
     expect(positions(cluster.last)).toEqual(['o-0 120']);
+  });
+
+  test('is asked for anew of whoever leads now: an old leader may have answered', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    cluster.coming = metadataOf({ orders: { id: 'o', leaders: [3] } });
+    let leaderWhenAsked: number | undefined;
+    cluster.logRange = async () => {
+      leaderWhenAsked = cluster.metadata.topics.get('orders')!.leaders[0];
+      return { start: 100, end: 200 };
+    };
+    await cluster.last.answer(outOfRange);
+    await cluster.clock.pass(1000);
+    expect(leaderWhenAsked).toBe(3);
   });
 
   test('is not told after close, whether its range can be had or not', async () => {
@@ -504,6 +519,7 @@ describe('a position outside of the log', () => {
     cluster.fetcher.allow(64 * mebibyte);
     cluster.seek('orders', 0, 5);
     await cluster.last.answer(outOfRange);
+    await cluster.clock.pass(1000);
     expect(cluster.events).toEqual([{ type: 'failed', error }]);
   });
 });
@@ -642,9 +658,24 @@ describe('throttling', () => {
     await cluster.last.answer({ throttleMs: 60_000 });
     cluster.seek('orders', 2, 7);
     expect(cluster.last.broker).toBe('broker-2');
-    expect(cluster.clock.sleeping).toBe(1);
+    expect(cluster.clock.sleeping).toBe(2); // the throttled broker, and the watch over deleted topics
     await cluster.fetcher.close();
     expect(cluster.clock.sleeping).toBe(0);
+  });
+});
+
+describe('a topic that was deleted while nothing of it was ours', () => {
+  test('fails: a member that was left without partitions must say why', async () => {
+    cluster.coming = new KafkaError(
+      'metadata',
+      'UNKNOWN_TOPIC_OR_PARTITION',
+      'there is no topic orders',
+      undefined,
+    );
+    await cluster.clock.pass(20_000);
+    expect(cluster.events).toEqual([]);
+    for (let i = 0; i < 4; i++) await cluster.clock.pass(15_000);
+    expect(cluster.events).toMatchObject([{ type: 'failed', error: cluster.coming }]);
   });
 });
 

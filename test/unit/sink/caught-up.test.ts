@@ -1,0 +1,145 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { CaughtUp } from '../../../src/sink/caught-up.ts';
+import { commitFlush } from '../../../src/sink/table-commit.ts';
+import { TableWriter } from '../../../src/sink/table-writer.ts';
+import { Lake, LakeClock } from './lake.ts';
+import { tableOptions } from './options.ts';
+
+const p0 = { topic: 'orders', partition: 0, topicId: 'id' };
+const targets = new Map([
+  ['orders-0', 10],
+  ['orders-1', 20],
+  ['returns-0', 5],
+]);
+
+let writer: TableWriter;
+beforeEach(() => {
+  writer = new TableWriter(tableOptions());
+  writer.phase = 'ready';
+});
+
+function read(to: TableWriter, next: number): void {
+  const rows = next > 4 ? 1 : 0;
+  const answer = { next, records: rows, rows, tombstones: 0, undecodable: 0, bytes: 1, timestampMaxMs: -1 };
+  to.appended('orders-0', answer, 0);
+}
+
+describe('a bounded run is at its end', () => {
+  test('when every partition of ours was read up to where its log ended', () => {
+    const caughtUp = new CaughtUp(targets, [writer]);
+    expect(caughtUp.isReached(['orders-0'])).toBe(false); // not even opened
+    writer.place(p0, 0, { offset: 4, initial: true });
+    read(writer, 9);
+    expect(caughtUp.isReached(['orders-0'])).toBe(false);
+    read(writer, 10);
+    expect(caughtUp.isReached(['orders-0'])).toBe(true);
+    expect(caughtUp.isReached(['orders-0', 'orders-1'])).toBe(false);
+  });
+
+  test('only when lanes have answered: handed over is not read', () => {
+    const caughtUp = new CaughtUp(targets, [writer]);
+    writer.place(p0, 0, { offset: 4, initial: true });
+    writer.handed('orders-0', 10);
+    expect(caughtUp.isReached(['orders-0'])).toBe(false);
+  });
+
+  test('for every table that takes the topic, and without those that do not', () => {
+    const slow = new TableWriter(tableOptions({ table: 'shop.slow' }));
+    slow.phase = 'ready';
+    const stranger = new TableWriter(tableOptions({ table: 'shop.returns', topics: ['returns'] }));
+    const caughtUp = new CaughtUp(targets, [writer, slow, stranger]);
+    for (const each of [writer, slow]) each.place(p0, 0, { offset: 4, initial: true });
+    read(writer, 10);
+    expect(caughtUp.isReached(['orders-0'])).toBe(false);
+    read(slow, 10);
+    expect(caughtUp.isReached(['orders-0'])).toBe(true);
+  });
+
+  test('when a table that was never made was asked for its columns by every record there is', () => {
+    writer.phase = 'absent';
+    writer.place(p0, 0, { offset: 4, initial: true });
+    const caughtUp = new CaughtUp(targets, [writer]);
+    expect(caughtUp.isReached(['orders-0'])).toBe(false);
+    writer.entries.get('orders-0')!.seen = 10;
+    expect(caughtUp.isReached(['orders-0'])).toBe(true);
+  });
+
+  test('at once on an empty log, and on one that was not there at the start', () => {
+    const caughtUp = new CaughtUp(new Map([['orders-0', 0]]), [writer]);
+    writer.place(p0, 0, { offset: 0, initial: true });
+    expect(caughtUp.isReached(['orders-0'])).toBe(true);
+    writer.place({ ...p0, partition: 7 }, 0, { offset: 0, initial: true });
+    expect(caughtUp.isReached(['orders-7'])).toBe(true);
+  });
+});
+
+test('an idle member asks the tables every other second', () => {
+  const caughtUp = new CaughtUp(targets, [writer]);
+  expect([0, 1_999, 2_000, 2_001, 4_000].map((nowMs) => caughtUp.isDue(nowMs))).toEqual([
+    true,
+    false,
+    true,
+    false,
+    true,
+  ]);
+});
+
+describe('an idle member is done', () => {
+  const lake = new Lake(new LakeClock());
+
+  async function land(start: number, next: number): Promise<void> {
+    const claims = [{ key: 'orders-0', start, next, initial: start === 0 }];
+    const table = await lake.load();
+    const flush = {
+      id: `${next}`,
+      table,
+      files: [],
+      claims,
+      lost: [],
+      watermarkMs: undefined,
+      createdAtMs: 1e15,
+    };
+    const topicIds = new Map([['orders', 'id']]);
+    await commitFlush(
+      flush,
+      {
+        pipeline: 'shop',
+        worker: 'w1',
+        branch: 'main',
+        origin: { clusterId: 'c', topicIds },
+        onRollback: 'halt',
+        engineVersion: '',
+        policy: { attemptsMax: 1, totalMs: 1, waitMinMs: 0, waitMaxMs: 0 },
+      },
+      lake,
+    );
+  }
+
+  test('when the tables’ ledgers have reached the ends of the logs, and not before', async () => {
+    const caughtUp = new CaughtUp(new Map([['orders-0', 10]]), [writer]);
+    const isLanded = (pipeline = 'shop'): Promise<boolean> => caughtUp.isLanded(pipeline, lake);
+    expect(await isLanded()).toBe(false); // no table yet
+    await lake.create();
+    expect(await isLanded()).toBe(false); // it knows nothing of us
+    await land(0, 9);
+    expect(await isLanded()).toBe(false);
+    await land(9, 10);
+    expect(await isLanded()).toBe(true);
+    expect(await isLanded('another')).toBe(false);
+  });
+
+  test('not while the table is rolled back: what its ledger says is not what is in it', async () => {
+    const caughtUp = new CaughtUp(new Map([['orders-0', 10]]), [writer]);
+    await lake.change((metadata) => ({ ...metadata, 'current-snapshot-id': null, refs: {} }));
+    expect(await caughtUp.isLanded('shop', lake)).toBe(false);
+  });
+
+  test('without a table where the logs are empty or of topics that go elsewhere', async () => {
+    const nowhere = new TableWriter(tableOptions({ table: 'shop.nowhere' }));
+    const ends = new Map([
+      ['orders-0', 0],
+      ['returns-0', 5],
+    ]);
+    expect(await new CaughtUp(ends, [nowhere]).isLanded('shop', lake)).toBe(true);
+  });
+});

@@ -1,0 +1,304 @@
+import { describe, expect, test } from 'vitest';
+import { Bench, rowsOf } from './bench.ts';
+import { ledger } from './history.ts';
+import { tableOptions } from './options.ts';
+
+const commitNow = { intervalMs: 1_000, bytes: 1e9, rows: 1e9 };
+const known = (next: number[], starts?: number[]) => ({
+  type: 'known',
+  ledger: { ...ledger(next, starts), topicIds: new Map([['orders', 'id']]) },
+});
+
+describe('a worker', () => {
+  test('lands what comes, and moves the group’s offset only then (I3)', async () => {
+    const bench = new Bench({ options: { commit: commitNow } });
+    await bench.start(0);
+    expect(bench.source.calls).toEqual([
+      'commit orders-0 0 (frazil start)',
+      'seek orders-0 0',
+      'commit orders-0 0 (frazil)',
+    ]);
+    bench.source.bringSome(0, 3);
+    await bench.pass(500);
+    expect(await bench.rows()).toBe('');
+    expect(bench.source.group.get('orders-0')?.offset).toBe(0);
+    await bench.pass(600);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 3));
+    await bench.pass(1_000);
+    expect(bench.source.group.get('orders-0')).toEqual({ offset: 3, metadata: 'frazil' });
+    expect(await bench.lake.resolve()).toEqual(known([3]));
+  });
+
+  test.each([
+    ['rows', { intervalMs: 1e9, bytes: 1e9, rows: 3 }],
+    ['bytes', { intervalMs: 1e9, bytes: 21, rows: 1e9 }],
+  ])('commits as soon as there are enough %s', async (_what, commit) => {
+    const bench = new Bench({ options: { commit } });
+    await bench.start(0);
+    bench.source.bringSome(0, 2);
+    await bench.pass(5_000);
+    expect(await bench.rows()).toBe('');
+    bench.source.bringSome(0, 1);
+    await bench.pass();
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 3));
+  });
+
+  test('goes on reading while a commit is under way, and lands what came in the next', async () => {
+    const bench = new Bench({ options: { commit: { ...commitNow, rows: 2 } } });
+    await bench.start(0);
+    const gate = Promise.withResolvers<void>();
+    bench.lake.beforeSwap = () => gate.promise;
+    bench.source.bringSome(0, 2);
+    await bench.pass();
+    bench.source.bringSome(0, 5);
+    await bench.pass(2_000);
+    expect(bench.lake.swaps).toBe(1); // I5
+    gate.resolve();
+    await bench.pass(2_000);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 7));
+    expect(bench.lake.swaps).toBe(2);
+  });
+
+  test('takes up where the table’s ledger ends, whatever the group says', async () => {
+    const first = new Bench({ options: { commit: commitNow } });
+    await first.start(0);
+    first.source.bringSome(0, 3);
+    await first.pass(1_100);
+    const second = new Bench({ lake: first.lake });
+    second.source.group.set('orders-0', { offset: 99, metadata: '' });
+    await second.start(0);
+    expect(second.source.position()).toBe(3);
+  });
+
+  test('that is fenced starts over from the ledger: nothing is lost or doubled', async () => {
+    const bench = new Bench({ options: { commit: commitNow } });
+    const rival = new Bench({ lake: bench.lake, options: { commit: commitNow, worker: 'w2' } });
+    await bench.start(0);
+    await rival.start(0);
+    rival.source.bringSome(0, 3);
+    bench.source.bringSome(0, 5);
+    await bench.pass();
+    await rival.pass(1_100);
+    await bench.pass(1_100);
+    const rows = await bench.rows();
+    expect([rowsOf(0, 0, 3), rowsOf(0, 0, 5)]).toContain(rows);
+    const [loser, next] = rows === rowsOf(0, 0, 3) ? [bench, 3] : [rival, 5];
+    expect(loser.source.position()).toBe(next);
+    expect(loser.sink.status().fenced).toBe(1);
+    loser.source.bringSome(0, 4);
+    await loser.pass(1_100);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, next + 4));
+  });
+
+  test('notices on a quiet topic, within minutes, that the table was rolled back', async () => {
+    const bench = new Bench({ options: { commit: commitNow } });
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    await bench.pass(2_000);
+    await bench.lake.change((metadata) => ({ ...metadata, 'current-snapshot-id': null, refs: {} }));
+    await bench.pass(6 * 60_000);
+    expect(bench.ended).toMatch(/^table shop\.orders has gone back behind what pipeline shop has landed/);
+  });
+
+  test('lands again, with replay, what a rollback took away', async () => {
+    const tables = [tableOptions({ onRollback: 'replay' })];
+    const bench = new Bench({ options: { commit: commitNow, tables } });
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    await bench.pass(2_000);
+    await bench.lake.change((metadata) => ({ ...metadata, 'current-snapshot-id': null, refs: {} }));
+    await bench.pass(6 * 60_000);
+    expect(bench.source.position()).toBe(0);
+    bench.source.bringSome(0, 4);
+    await bench.pass(2_000);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 4));
+  });
+
+  test('ends with the error of what broke, and closes everything', async () => {
+    const bench = new Bench();
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    bench.source.fail(new Error('the cluster refuses us'));
+    await bench.pass(2_000);
+    expect(bench.ended).toBe('the cluster refuses us');
+    expect(bench.source.calls.at(-1)).toBe('close');
+  });
+});
+
+describe('a graceful stop', () => {
+  test('reads no more, lands what was read, tells the group and leaves', async () => {
+    const bench = new Bench({ partitions: 2, lanes: 2 });
+    await bench.start(0, 1);
+    bench.source.bringSome(0, 3);
+    bench.source.bringSome(1, 2);
+    bench.sink.stop('SIGTERM');
+    await bench.pass();
+    expect(await bench.rows()).toBe(`${rowsOf(0, 0, 3)} ${rowsOf(1, 0, 2)}`);
+    expect(bench.ended).toMatchObject({ rows: 5, records: 5, snapshots: 1, fenced: 0 });
+    expect(bench.source.group.get('orders-0')?.offset).toBe(3);
+    expect(bench.source.group.get('orders-1')?.offset).toBe(2);
+    expect(bench.source.calls.at(-1)).toBe('close');
+    expect(bench.source.allowedBytes).toBe(0);
+  });
+
+  test('takes no longer than the grace period; what has not landed stays in Kafka', async () => {
+    const bench = new Bench({ options: { graceMs: 5_000 } });
+    await bench.start(0);
+    bench.lake.beforeSwap = () => new Promise(() => {});
+    bench.source.bringSome(0, 3);
+    bench.sink.stop('SIGTERM');
+    await bench.pass(4_900);
+    expect(bench.ended).toBeUndefined();
+    await bench.pass(200);
+    expect(bench.ended).toMatchObject({ rows: 0, records: 3 });
+    expect(bench.source.group.get('orders-0')?.offset).toBe(0);
+    expect(bench.lake.log.lines).toContain(
+      'warn the grace period is over: what has not landed is left for the next run',
+    );
+  });
+
+  test('takes nothing that is assigned meanwhile', async () => {
+    const bench = new Bench({ partitions: 2 });
+    await bench.start(0);
+    bench.lanes[0]!.hold();
+    bench.source.bringSome(0, 3);
+    bench.sink.stop('SIGTERM');
+    await bench.pass();
+    bench.source.assign(1);
+    await bench.pass();
+    expect(bench.source.calls.filter((call) => call.startsWith('seek orders-1'))).toEqual([]);
+    bench.lanes[0]!.letGo();
+    await bench.pass();
+    expect(bench.ended).toMatchObject({ rows: 3 });
+  });
+});
+
+describe('a bounded run', () => {
+  test('ends when everything up to the ends of the logs has landed, markers and tombstones too', async () => {
+    const bench = new Bench({
+      options: { untilCaughtUp: true, tables: [tableOptions({ onTombstone: 'skip' })] },
+    });
+    bench.source.logs.set('orders-0', { start: 0, end: 4 });
+    await bench.start(0);
+    bench.source.bring(0, 1, 2, 3);
+    await bench.pass(30_000);
+    expect(bench.ended).toBeUndefined();
+    bench.source.bring(0, null);
+    await bench.pass();
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 3));
+    expect(await bench.lake.resolve()).toEqual(known([4]));
+    expect(bench.ended).toMatchObject({ records: 4, rows: 3, tombstones: 1 });
+  });
+
+  test('without a single record ends at once and says that it did nothing', async () => {
+    const bench = new Bench({ options: { untilCaughtUp: true } });
+    await bench.start(0);
+    await bench.pass(2_000);
+    expect(bench.ended).toMatchObject({ records: 0, rows: 0, snapshots: 0 });
+  });
+
+  test('of a member that was given nothing ends when the tables say that the others are done', async () => {
+    const worker = new Bench({ options: { commit: commitNow } });
+    const idle = new Bench({ lake: worker.lake, options: { untilCaughtUp: true } });
+    idle.source.logs.set('orders-0', { start: 0, end: 3 });
+    await worker.start(0);
+    await idle.start();
+    await idle.pass(10_000);
+    expect(idle.ended).toBeUndefined();
+    worker.source.bringSome(0, 3);
+    await worker.pass(4_000);
+    expect(idle.ended).toMatchObject({ rows: 0 });
+  });
+
+  test('whose last commit is fenced does not call itself done with records that nobody has landed', async () => {
+    const bench = new Bench({ partitions: 2, options: { untilCaughtUp: true } });
+    const rival = new Bench({
+      partitions: 2,
+      lake: bench.lake,
+      options: { commit: commitNow, worker: 'w2' },
+    });
+    for (const key of ['orders-0', 'orders-1']) bench.source.logs.set(key, { start: 0, end: 3 });
+    await rival.start(0);
+    await bench.start(0, 1);
+    rival.source.bringSome(0, 3);
+    await rival.pass();
+    bench.lanes[0]!.hold();
+    bench.source.bringSome(0, 3);
+    bench.source.bringSome(1, 3);
+    await rival.pass(1_100);
+    bench.lanes[0]!.letGo();
+    await bench.pass(10_000);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 3));
+    expect(bench.ended).toBe(
+      'not everything up to the ends of the logs has landed (orders-0, orders-1): run again, it goes on from the ledger',
+    );
+  });
+
+  test('that is out of time before its last commit has ended does not call itself done', async () => {
+    const bench = new Bench({ options: { untilCaughtUp: true } });
+    bench.source.logs.set('orders-0', { start: 0, end: 3 });
+    await bench.start(0);
+    bench.lake.beforeSwap = () => new Promise(() => {});
+    bench.source.bringSome(0, 3);
+    await bench.pass(6_000);
+    expect(bench.ended).toMatch(/^not everything up to the ends of the logs has landed \(orders-0\)/);
+  });
+
+  test('that is told to stop early ends as any other', async () => {
+    const bench = new Bench({ options: { untilCaughtUp: true } });
+    bench.source.logs.set('orders-0', { start: 0, end: 9 });
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    bench.sink.stop('SIGTERM');
+    await bench.pass();
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 3));
+    expect(bench.ended).toMatchObject({ rows: 3 });
+  });
+});
+
+test('the status tells what a worker holds, has landed and is behind', async () => {
+  const bench = new Bench({ options: { commit: { ...commitNow, rows: 3 } } });
+  await bench.start(0);
+  bench.source.logs.set('orders-0', { start: 0, end: 10 });
+  bench.source.bringSome(0, 3);
+  await bench.pass();
+  bench.source.bringSome(0, 2);
+  await bench.pass(500);
+  expect(bench.sink.status()).toMatchObject({
+    state: 'running',
+    partitions: 1,
+    records: 5,
+    rows: 3,
+    bytes: 35,
+    snapshots: 1,
+    lagRecords: 7,
+    heldBytesMax: 64 * 1024 * 1024,
+    paused: false,
+    lastCommitAgeMs: 500,
+    undecodable: 0,
+    tombstones: 0,
+    fenced: 0,
+  });
+  const { heldBytes, heldBytesPeak } = bench.sink.status();
+  expect(heldBytes).toBeGreaterThan(0);
+  expect(heldBytesPeak).toBeGreaterThanOrEqual(heldBytes);
+});
+
+test('over its memory bound a worker stops reading and lands, then reads on (I6)', async () => {
+  const heldBytesMax = 4 * 1024 * 1024;
+  const bench = new Bench({ options: { heldBytesMax, commit: { ...commitNow, intervalMs: 1e9 } } });
+  await bench.start(0);
+  const gate = Promise.withResolvers<void>();
+  bench.lake.beforeSwap = () => gate.promise;
+  const text = `{"n":1,"unknown":"${'x'.repeat(300_000)}"}`;
+  bench.lanes[0]!.hold();
+  bench.source.bring(0, text, text, text);
+  await bench.pass();
+  expect(bench.source.allowedBytes).toBe(0);
+  expect(bench.sink.status().paused).toBe(true);
+  bench.lanes[0]!.letGo();
+  gate.resolve();
+  await bench.pass(1_000);
+  expect(bench.sink.status().paused).toBe(false);
+  expect(bench.source.allowedBytes).toBeGreaterThan(256 * 1024);
+});
