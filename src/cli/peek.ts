@@ -10,6 +10,7 @@ import { DecodeError } from '../decode/decoder.ts';
 import { currentSchema, defaultSpec } from '../iceberg/metadata.ts';
 import { type PartitionSpec, partitionPath, partitionTypes } from '../iceberg/partition-spec.ts';
 import { assignFieldIds, type Schema } from '../iceberg/schema.ts';
+import type { Field } from '../iceberg/types.ts';
 import { KafkaSource } from '../kafka/kafka-source.ts';
 import type { RecordColumns } from '../kafka/record-columns.ts';
 import { RecordSetReader, readHeaders, summarize } from '../kafka/record-set.ts';
@@ -175,13 +176,17 @@ class PeekedTable {
     const { catalog } = openCatalog(this.#config);
     const table = await catalog.load(parseIdentifier(this.#options.table));
     if (table) return { schema: currentSchema(table.metadata), spec: defaultSpec(table.metadata) };
-    const given = this.#options.fields;
-    const fields =
-      given.length > 0 ? given : await describe(set, this.#options, this.#ports, this.#registries);
+    const fields = this.#options.fields.length > 0 ? this.#options.fields : await this.#describe(set);
     if (!fields) return undefined;
     const creation = creationOf(fields, this.#options);
     const schema = { schemaId: 0, fields: assignFieldIds(creation.fields).fields };
     return { schema, spec: creation.spec(schema) };
+  }
+
+  async #describe(set: RecordSet): Promise<readonly Field[] | undefined> {
+    const plan = { ...this.#options, onError: 'skip', onTombstone: 'skip' } as const;
+    const described = await describe(set, plan, this.#ports, this.#registries);
+    return described.type === 'columns' ? described.fields : undefined;
   }
 }
 

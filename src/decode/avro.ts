@@ -65,7 +65,7 @@ class AvroDecoder implements Decoder {
       schema = await this.#schemas.get(id);
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
-      return new DecodeError('', `schema ${id} is not in the registry`);
+      return notInRegistry(id);
     }
     try {
       if (schema.type !== 'AVRO') throw new DecodeError('', `it is ${schema.type}, expected AVRO`);
@@ -76,11 +76,7 @@ class AvroDecoder implements Decoder {
   }
 
   append(bytes: Buffer, view: DataView, start: number, end: number): void {
-    if (end - start < wireHeaderLength || bytes[start] !== 0)
-      throw new DecodeError(
-        '',
-        `not in the Confluent wire format: expected a zero byte and a schema id, found ${sample(bytes, start, end)}`,
-      );
+    if (end - start < wireHeaderLength || bytes[start] !== 0) throw notWireFormat(bytes, start, end);
     const id = view.getInt32(start + 1);
     if (id !== this.#lastId) {
       this.#lastId = id;
@@ -103,6 +99,17 @@ class AvroDecoder implements Decoder {
       );
     }
   }
+}
+
+export function notWireFormat(bytes: Buffer, start: number, end: number): DecodeError {
+  return new DecodeError(
+    '',
+    `not in the Confluent wire format: expected a zero byte and a schema id, found ${sample(bytes, start, end)}`,
+  );
+}
+
+export function notInRegistry(schemaId: number): DecodeError {
+  return new DecodeError('', `schema ${schemaId} is not in the registry`);
 }
 
 function sample(bytes: Buffer, start: number, end: number): string {

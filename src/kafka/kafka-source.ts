@@ -55,6 +55,7 @@ export class KafkaSource implements Source {
   /** Which topic each assigned topic-partition is one of: positions are those of that topic, whatever comes after it. */
   readonly #topicIds = new Map<TopicPartitionKey, string>();
   #membership: GroupMembership | undefined;
+  #closed = false;
 
   constructor(options: KafkaSourceOptions, ports: KafkaSourcePorts) {
     this.#options = options;
@@ -73,6 +74,7 @@ export class KafkaSource implements Source {
       onRetry: (error) =>
         this.#ports.log.warn('the cluster does not answer; trying again', { error: messageOf(error) }),
     });
+    if (this.#closed) throw new FatalError('starting: it was closed meanwhile');
     const { partitions } = this.#options;
     if (!partitions) {
       this.#join(emit);
@@ -80,7 +82,7 @@ export class KafkaSource implements Source {
     }
     const topicPartitions = this.#fixedAssignment(partitions);
     this.#assign(topicPartitions, emit);
-    return { clusterId: metadata.clusterId, topicPartitions };
+    return { clusterId: metadata.clusterId, topicPartitions, isFixed: true };
   }
 
   #fixedAssignment(partitions: Readonly<Record<string, readonly number[]>>): AssignedPartition[] {
@@ -251,6 +253,7 @@ export class KafkaSource implements Source {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#fetcher.close();
     await this.#membership?.leave();
     await this.#ports.wire.close();

@@ -20,8 +20,10 @@ export interface AssignedPartition extends TopicPartition {
 
 export interface ClusterTopics {
   readonly clusterId: string;
-  /** All partitions of all topics (or of the static assignment), whoever is to read them. */
+  /** All partitions of all topics (or of the fixed assignment), whoever is to read them. */
   readonly topicPartitions: readonly AssignedPartition[];
+  /** True when they are the fixed assignment, and the group has no say. */
+  readonly isFixed?: true;
 }
 
 /** Where a topic-partition's log begins and ends. */

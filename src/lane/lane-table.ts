@@ -15,9 +15,10 @@ import type { TopicPartition, TopicPartitionKey } from '../kafka/topic-partition
 import { type EncodedFile, type Encoder, type EncodingOptions, encodingOptions } from '../parquet/encoder.ts';
 import { putNew } from '../storage/put.ts';
 import type { Store } from '../storage/store.ts';
-import type { AppendedTable, RecordFailure, TablePlan } from './lane.ts';
+import type { AppendedTable, TablePlan } from './lane.ts';
 import { isChunk, OpenFile } from './open-file.ts';
 import { PartitionRouter } from './partition-router.ts';
+import { failureOf, tombstone } from './record-failure.ts';
 import { RowDecoder } from './row-decoder.ts';
 
 export interface LanePorts {
@@ -160,8 +161,7 @@ export class LaneTable {
     progress.timestampMaxMs = Math.max(progress.timestampMaxMs, records.timestamps[i]!);
     if (valueLength < 0) {
       if (this.#plan.onTombstone === 'skip') progress.tombstones++;
-      else
-        this.#halt(progress, from, records, i, new DecodeError('', 'the record has no value (a tombstone)'));
+      else this.#halt(progress, from, records, i, tombstone());
       return;
     }
     try {
@@ -277,14 +277,4 @@ export class LaneTable {
     this.#finished = [];
     for (const file of files) await this.#ports.store.delete(file.path).catch(() => {});
   }
-}
-
-function failureOf(
-  from: TopicPartition,
-  records: RecordColumns,
-  i: number,
-  error: DecodeError,
-): RecordFailure {
-  const { topic, partition } = from;
-  return { topic, partition, offset: records.offsets[i]!, field: error.field, reason: error.reason };
 }

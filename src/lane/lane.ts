@@ -23,8 +23,8 @@ export interface Lane {
   drop(table: string): Promise<Held>;
   /** No table takes this topic-partition any more. Rows it has appended stay. */
   release(topicPartition: TopicPartition): Promise<void>;
-  /** The columns for the values (and keys) of a record set, undefined when no record tells. Appends nothing. */
-  describe(set: RecordSet, plan: DescribePlan): Promise<Field[] | undefined>;
+  /** What the first telling record of a set asks for. Appends nothing. */
+  describe(set: RecordSet, plan: DescribePlan): Promise<Described>;
   close(): Promise<void>;
 }
 
@@ -46,7 +46,15 @@ export interface TablePlan {
   readonly onTombstone: 'halt' | 'skip';
 }
 
-export type DescribePlan = Pick<TablePlan, 'value' | 'key' | 'keyColumn'>;
+export type DescribePlan = Pick<TablePlan, 'value' | 'key' | 'keyColumn' | 'onError' | 'onTombstone'>;
+
+export type Described =
+  /** The columns for the values (and keys). */
+  | { type: 'columns'; fields: Field[] }
+  /** No record tells: each has no value, or cannot be decoded, and is left out by policy. */
+  | { type: 'nothing'; undecodable: number; first: RecordFailure | undefined }
+  /** A record stops the table (`onError: halt`, `onTombstone: halt`). */
+  | { type: 'failure'; failure: RecordFailure };
 
 /** What became of a record set in one table. Of the visible records from the position on: records = rows + the rest. */
 export interface AppendedTable {

@@ -54,7 +54,15 @@ export class Assignment {
   #open(writer: TableWriter, asked: readonly AssignedPartition[]): void {
     const { options, ports } = this.#context;
     const { generation } = writer;
-    const opening = openTable(writer.options, options, mainBranch, this.#context.origin(), asked, ports);
+    const { siblings } = this.#context;
+    const opening = openTable(
+      writer.options,
+      options,
+      mainBranch,
+      this.#context.origin(),
+      { topicPartitions: asked, siblings },
+      ports,
+    );
     this.#context.task(writer, opening, (opened) => ({ type: 'opened', writer, generation, asked, opened }));
   }
 

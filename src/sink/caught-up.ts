@@ -1,12 +1,13 @@
 import type { Clock } from '../base/clock.ts';
 import { type Catalog, parseIdentifier } from '../catalog/catalog.ts';
 import { mainBranch } from '../iceberg/metadata.ts';
+import type { Source } from '../kafka/source.ts';
 import { parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { resolveLedger } from './ledger.ts';
 import { loadTable } from './table-commit.ts';
 import type { TableWriter } from './table-writer.ts';
 
-/** An idle member of a bounded run looks this often whether the others have finished. */
+/** A member of a bounded run that is done looks this often whether the others are. */
 const intervalMs = 2_000;
 
 /** The end of a bounded run: the offsets at which the logs ended when it started. */
@@ -33,32 +34,45 @@ export class CaughtUp {
     return true;
   }
 
-  /** Those of the topic-partitions whose records up to the target have not all landed in every table. */
-  unlanded(keys: Iterable<TopicPartitionKey>): TopicPartitionKey[] {
-    const hasLanded = (key: TopicPartitionKey, writer: TableWriter): boolean => {
-      const offset = writer.phase === 'absent' ? writer.entries.get(key)?.seen : writer.mirrorOffset(key);
-      return offset !== undefined && offset >= (this.#targets.get(key) ?? 0);
-    };
-    return [...keys].filter((key) =>
-      this.#writers.some((writer) => writer.takes(parseKey(key).topic) && !hasLanded(key, writer)),
-    );
+  /** Whether every one of these topic-partitions has landed up to its target, in every table. */
+  isLanded(keys: Iterable<TopicPartitionKey>): boolean {
+    for (const key of keys) {
+      const target = this.#targets.get(key) ?? 0;
+      for (const writer of this.#writers)
+        if (writer.takes(parseKey(key).topic) && (writer.mirrorOffset(key) ?? -1) < target) return false;
+    }
+    return true;
   }
 
-  /** True when a member that was given nothing should ask the tables again. */
+  /** True when a member that has landed its own should ask after the others' again. */
   isDue(nowMs: number): boolean {
     if (nowMs < this.#dueAtMs) return false;
     this.#dueAtMs = nowMs + intervalMs;
     return true;
   }
 
-  /** Whether the tables themselves say that everything has landed. */
-  async isLanded(pipeline: string, ports: { catalog: Catalog; clock: Clock }): Promise<boolean> {
+  /**
+   * Whether what is not ours has landed too: the tables themselves say so or, of what they have never heard (nothing has
+   * come of it), the group's offsets (I3).
+   */
+  async haveOthersLanded(
+    ours: ReadonlySet<TopicPartitionKey>,
+    pipeline: string,
+    ports: { catalog: Catalog; clock: Clock; source: Source },
+  ): Promise<boolean> {
+    const others = [...this.#targets].filter(([key, target]) => !ours.has(key) && target > 0);
+    if (others.length === 0) return true;
+    const group = await ports.source.committedOffsets(others.map(([key]) => parseKey(key)));
     for (const writer of this.#writers) {
       const table = await loadTable(parseIdentifier(writer.name), ports);
       const resolution = table && resolveLedger(table.metadata, pipeline, mainBranch);
+      // Rolled back: what its ledger says is not what had landed.
+      if (resolution?.type === 'rolledBack') return false;
       const next = resolution?.type === 'known' ? resolution.ledger.next : undefined;
-      for (const [key, target] of this.#targets)
-        if (writer.takes(parseKey(key).topic) && (next?.get(key) ?? 0) < target) return false;
+      for (const [key, target] of others) {
+        const reached = next?.get(key) ?? group.get(key)?.offset ?? 0;
+        if (writer.takes(parseKey(key).topic) && reached < target) return false;
+      }
     }
     return true;
   }

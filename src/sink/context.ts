@@ -4,10 +4,9 @@ import { Mailbox } from '../base/mailbox.ts';
 import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { DataFile } from '../iceberg/data-file.ts';
-import type { Field } from '../iceberg/types.ts';
 import type { AssignedPartition, RecordSet, Source, SourceEvent } from '../kafka/source.ts';
 import type { TopicPartitionKey } from '../kafka/topic-partition.ts';
-import type { Appended, Lane } from '../lane/lane.ts';
+import type { Appended, Described, Lane } from '../lane/lane.ts';
 import type { Store } from '../storage/store.ts';
 import { Budget } from './budget.ts';
 import type { Origin } from './claims.ts';
@@ -52,7 +51,7 @@ export type SinkEvent =
       writer: TableWriter;
       generation: number;
       set: RecordSet;
-      fields: readonly Field[] | undefined;
+      described: Described;
     }
   | { type: 'created'; writer: TableWriter; generation: number }
   | {
@@ -86,6 +85,8 @@ export class SinkContext {
   /** Draining: nothing more is read, what was read is landed. */
   state: 'running' | 'draining' | 'stopped' = 'running';
   clusterId = '';
+  /** All partitions that the topics had when the worker started; none when it has a fixed assignment. */
+  siblings: readonly AssignedPartition[] = [];
   readonly #topicIds = new Map<string, string>();
 
   constructor(options: SinkOptions, ports: SinkPorts) {

@@ -34,12 +34,8 @@ export class Intake {
     if (partition?.generation !== set.generation) return budget.dropped(length);
     const takers = this.#context.takersOf(set.topic).filter((writer) => !writer.broken);
     const absent = takers.filter((writer) => writer.phase === 'absent');
-    if (absent.length > 0) {
-      // Read again when the table is there.
-      budget.dropped(length);
-      for (const writer of absent) this.#describe(writer, key, set);
-      return;
-    }
+    // Read again when the table is there; those that are there need not wait.
+    for (const writer of absent) this.#describe(writer, key, set);
     const generations = new Map<TableWriter, number>();
     for (const writer of takers) {
       if (writer.phase !== 'ready' || !writer.entries.has(key)) continue; // it is being opened, and will ask again
@@ -85,30 +81,36 @@ export class Intake {
     if (!entry || set.from > entry.asked) return;
     entry.asked = Math.max(entry.asked, set.next);
     const { generation } = writer;
-    const { value, key: keyFormat, keyColumn } = writer.options;
-    const describing = this.#context.ports.lanes[entry.lane]!.describe(set, {
-      value,
-      key: keyFormat,
-      keyColumn,
-    });
-    this.#context.task(writer, describing, (fields) => ({
+    const { value, key: keyFormat, keyColumn, onError, onTombstone } = writer.options;
+    const plan = { value, key: keyFormat, keyColumn, onError, onTombstone };
+    const describing = this.#context.ports.lanes[entry.lane]!.describe(set, plan);
+    this.#context.task(writer, describing, (described) => ({
       type: 'described',
       writer,
       generation,
       set,
-      fields,
+      described,
     }));
   }
 
-  onDescribed({ writer, generation, set, fields }: Extract<SinkEvent, { type: 'described' }>): void {
+  onDescribed({ writer, generation, set, described }: Extract<SinkEvent, { type: 'described' }>): void {
     if (writer.generation !== generation || writer.phase !== 'absent') return;
-    if (!fields) {
+    const { ports } = this.#context;
+    if (described.type === 'failure') return this.#onRecordFailure(writer, described.failure);
+    if (described.type === 'nothing') {
       const entry = writer.entries.get(keyOf(set));
       if (entry) entry.seen = Math.max(entry.seen, set.next);
+      const { undecodable, first } = described;
+      if (undecodable > 0)
+        ports.log.warn('records skipped: they cannot be decoded, and none tells the columns of the table', {
+          table: writer.name,
+          count: undecodable,
+          ...first,
+        });
       return;
     }
+    const { fields } = described;
     writer.phase = 'opening';
-    const { ports } = this.#context;
     ports.log.info('creating table', { table: writer.name, columns: fields.map((field) => field.name) });
     const creating = createTable(writer.options, fields, ports);
     this.#context.task(writer, creating, () => ({ type: 'created', writer, generation }));

@@ -76,10 +76,11 @@ export class LandingStage {
   #isDue(writer: TableWriter, nowMs: number, final: boolean): boolean {
     const { state, budget, options } = this.#context;
     if (writer.rows > 0) {
-      if (state === 'draining' || this.#assignment.awaits(writer)) return true;
+      if (state === 'draining' || final || this.#assignment.awaits(writer)) return true;
       if (budget.isTight && this.#isLargest(writer)) return true;
     }
-    if (state === 'draining') return final && writer.isQuiet && writer.hasProgress;
+    if (final && writer.isQuiet && writer.hasProgress) return true;
+    if (state === 'draining') return false;
     const dueAtMs = writer.dueAtMs(options.commit);
     return dueAtMs !== undefined && nowMs >= dueAtMs;
   }

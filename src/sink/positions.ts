@@ -7,7 +7,7 @@ import { type Catalog, parseIdentifier, type Table } from '../catalog/catalog.ts
 import { mainBranch } from '../iceberg/metadata.ts';
 import type { Field } from '../iceberg/types.ts';
 import type { AssignedPartition, Source } from '../kafka/source.ts';
-import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { type Origin, sameTopic } from './claims.ts';
 import { decideRollback, type Ledger, resolveLedger } from './ledger.ts';
 import type { SinkOptions, TableOptions } from './options.ts';
@@ -25,6 +25,13 @@ export interface OpenedTable {
   /** Undefined while the table does not exist and its columns are not known. */
   readonly table: Table | undefined;
   readonly positions: ReadonlyMap<TopicPartitionKey, Position>;
+}
+
+/** What is asked of a table: positions for these, among all partitions of the topics as far as they are known. */
+export interface Asked {
+  readonly topicPartitions: readonly AssignedPartition[];
+  /** Empty for a fixed assignment, which says nothing of the others. */
+  readonly siblings: readonly AssignedPartition[];
 }
 
 export interface PositionPorts {
@@ -52,7 +59,7 @@ export async function openTable(
   sink: Pick<SinkOptions, 'pipeline' | 'startAt' | 'onTopicRecreated'>,
   branch: string,
   origin: Origin,
-  topicPartitions: readonly AssignedPartition[],
+  { topicPartitions, siblings }: Asked,
   ports: PositionPorts,
 ): Promise<OpenedTable> {
   const table = await loadOrCreate(options, ports);
@@ -80,7 +87,10 @@ export async function openTable(
     await pin(options.table, started, ports);
     start(started);
   }
-  if (unknown.length > 0) start(await unknownPositions(options.table, unknown, sink, ports));
+  if (unknown.length > 0) {
+    const begun = new Set(ledger?.topicIds.keys());
+    start(await unknownPositions(options.table, { topicPartitions: unknown, siblings }, begun, sink, ports));
+  }
   return { table, positions };
 }
 
@@ -140,33 +150,48 @@ function asking<T>(doing: string, ports: PositionPorts, ask: () => Promise<T>): 
   });
 }
 
-/** The group's offsets, else `startAt`. */
+/**
+ * The group's offsets, else `startAt` for a topic that the pipeline begins with. That is pinned for all of its partitions
+ * at once: one that comes without a pin afterwards was added since, and all of its records are new.
+ */
 async function unknownPositions(
   table: string,
-  topicPartitions: readonly AssignedPartition[],
+  { topicPartitions, siblings }: Asked,
+  begun: ReadonlySet<string>,
   sink: Pick<SinkOptions, 'startAt'>,
   ports: PositionPorts,
 ): Promise<Map<TopicPartitionKey, number>> {
   const { source, log } = ports;
-  const committed = await source.committedOffsets(topicPartitions);
-  const found = new Map<TopicPartitionKey, number>();
-  for (const [key, { offset }] of committed) found.set(key, offset);
-  if (found.size > 0)
-    log.info('the table has no ledger for these partitions; they start at the group offsets', {
-      table,
-      offsets: Object.fromEntries(found),
-    });
-  const fresh = topicPartitions.filter((topicPartition) => !found.has(keyOf(topicPartition)));
-  if (fresh.length === 0) return found;
-  const started = await source.listOffsets(fresh, sink.startAt);
-  for (const [key, offset] of started) found.set(key, offset);
-  log.info('partitions start where startAt says', {
-    table,
-    startAt: sink.startAt,
-    offsets: Object.fromEntries(started),
-  });
-  await pin(table, started, ports);
-  return found;
+  const topics = new Set(topicPartitions.map(({ topic }) => topic));
+  const known = new Map(
+    [...topicPartitions, ...siblings.filter(({ topic }) => topics.has(topic))].map((each) => [
+      keyOf(each),
+      each,
+    ]),
+  );
+  const committed = await source.committedOffsets([...known.values()]);
+  const isBegun = ({ topic }: AssignedPartition): boolean =>
+    siblings.length > 0 &&
+    (begun.has(topic) || [...committed.keys()].some((key) => parseKey(key).topic === topic));
+  const asked = new Set(topicPartitions.map(keyOf));
+  const atGroup = new Map(
+    [...committed].flatMap(([key, { offset }]) => (asked.has(key) ? [[key, offset]] : [])),
+  );
+  const fresh = [...known.values()].filter((each) => !committed.has(keyOf(each)));
+  const added = fresh.filter((each) => isBegun(each) && asked.has(keyOf(each)));
+  const first = fresh.filter((each) => !isBegun(each));
+  const tell = (what: string, offsets: ReadonlyMap<TopicPartitionKey, number>): void => {
+    if (offsets.size > 0) log.info(what, { table, offsets: Object.fromEntries(offsets) });
+  };
+  tell('the table has no ledger for these partitions; they start at the group offsets', atGroup);
+  const atStart = added.length > 0 ? await source.listOffsets(added, 'earliest') : new Map<string, number>();
+  tell('partitions were added to the topic: they are read from their start', atStart);
+  const atOption =
+    first.length > 0 ? await source.listOffsets(first, sink.startAt) : new Map<string, number>();
+  tell(`partitions start where startAt says (${sink.startAt})`, atOption);
+  const pins = new Map([...atStart, ...atOption]);
+  if (pins.size > 0) await pin(table, pins, ports);
+  return new Map([...atGroup, ...pins].filter(([key]) => asked.has(key)));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { unreachable } from '../base/assert.ts';
 import { withDeadline } from '../base/clock.ts';
-import { TransientError } from '../base/errors.ts';
+import { isRetryable, messageOf } from '../base/errors.ts';
 import { fetchBytesMin } from '../kafka/source.ts';
 import { Assignment } from './assignment.ts';
 import { CaughtUp } from './caught-up.ts';
@@ -34,8 +34,11 @@ export class Sink {
   readonly #landing: LandingStage;
   /** Set in a bounded run. */
   #caughtUp: CaughtUp | undefined;
-  /** A bounded run has read all it was to read: it succeeds only if all of it lands. */
+  /** A bounded run has read all of its own that it was to read. It goes on if it is given more, or must read again. */
   #isAtEnd = false;
+  /** It has ended as it should. */
+  #isComplete = false;
+  readonly #stopAsked = Promise.withResolvers<void>();
   #drainDeadlineMs = Number.POSITIVE_INFINITY;
   #failure: Error | undefined;
   #paused = false;
@@ -55,8 +58,11 @@ export class Sink {
   async run(): Promise<SinkTotals> {
     const { ports, mailbox, totals } = this.#context;
     try {
-      await this.#start();
-      while (this.#context.state !== 'stopped') {
+      // A Kafka that is away is waited for, but not by who was told to stop.
+      const started = this.#start().then(() => true);
+      const isStarted = await Promise.race([started, this.#stopAsked.promise.then(() => false)]);
+      started.catch(() => {}); // awaited above, unless nobody waits for it any more
+      while (isStarted && this.#context.state !== 'stopped') {
         for (const event of await mailbox.take(ports.clock, this.#waitMs())) this.#handle(event);
         this.#step();
       }
@@ -71,11 +77,13 @@ export class Sink {
       await ports.catalog.close();
     }
     if (this.#failure) throw this.#failure;
-    return totals.summary(ports.clock.nowMs());
+    const summary = totals.summary(ports.clock.nowMs());
+    return this.#context.options.untilCaughtUp ? { ...summary, caughtUp: this.#isComplete } : summary;
   }
 
   /** Asks for a graceful stop: nothing more is fetched, what was read is landed, the group is left. */
   stop(reason: string): void {
+    this.#stopAsked.resolve();
     this.#context.post({ type: 'stop', reason });
   }
 
@@ -86,6 +94,7 @@ export class Sink {
       this.#context.post(event);
     });
     this.#context.clusterId = cluster.clusterId;
+    if (!cluster.isFixed) this.#context.siblings = cluster.topicPartitions;
     this.#context.learnTopics(cluster.topicPartitions);
     if (!options.untilCaughtUp) return;
     this.#caughtUp = new CaughtUp(await ports.source.listOffsets(cluster.topicPartitions, 'latest'), writers);
@@ -120,8 +129,7 @@ export class Sink {
       case 'mirrored':
         return; // the step that follows looks at what is left
       case 'covered':
-        if (event.covered) this.#drain('the tables have everything up to where the logs ended at the start');
-        return;
+        return this.#onCovered(event.covered);
       case 'broken':
         return this.#onBroken(event.writer, event.error);
       case 'failed':
@@ -147,7 +155,7 @@ export class Sink {
     this.#assignment.settleRevocations(nowMs);
     this.#mirror.follow(this.#assignment.mirrorOffsets(), nowMs);
     if (this.#context.state === 'running') this.#lookForTheEnd(nowMs);
-    if (this.#context.state === 'draining' && this.#isDrained(nowMs)) this.#stopped();
+    if (this.#context.state === 'draining' && this.#isDrained(nowMs)) this.#context.state = 'stopped';
     this.#allow();
   }
 
@@ -157,30 +165,41 @@ export class Sink {
     const staged = writers.reduce((sum, writer) => sum + writer.stagedBytes, 0);
     const allowed = budget.allowed(ports.source.reservedBytes, staged);
     this.#paused = allowed < fetchBytesMin;
-    ports.source.allow(state === 'running' ? allowed : 0);
+    ports.source.allow(state === 'running' && !this.#isAtEnd ? allowed : 0);
   }
 
   // ---- the end ----
 
+  /**
+   * A bounded run ends when everything has landed, whoever it was given to: what a member had that died comes to those
+   * who are still there.
+   */
   #lookForTheEnd(nowMs: number): void {
     const { partitions, options, ports } = this.#context;
     const caughtUp = this.#caughtUp;
     if (!caughtUp) return;
-    if (partitions.size > 0) {
-      if (!caughtUp.isReached(partitions.keys())) return;
-      this.#isAtEnd = true;
-      this.#drain('every log was read up to where it ended at the start');
-    } else if (caughtUp.isDue(nowMs)) {
-      this.#context.task(undefined, caughtUp.isLanded(options.pipeline, ports), (covered) => ({
-        type: 'covered',
-        covered,
-      }));
-    }
+    this.#isAtEnd = caughtUp.isReached(partitions.keys());
+    if (!this.#isAtEnd || !caughtUp.isLanded(partitions.keys()) || !caughtUp.isDue(nowMs)) return;
+    const asking = caughtUp.haveOthersLanded(new Set(partitions.keys()), options.pipeline, ports);
+    const covered = asking.catch((error) => {
+      if (!isRetryable(error)) throw error;
+      ports.log.warn('it cannot be told whether everything has landed; asking again', {
+        error: messageOf(error),
+      });
+      return false;
+    });
+    this.#context.task(undefined, covered, (yes) => ({ type: 'covered', covered: yes }));
+  }
+
+  #onCovered(covered: boolean): void {
+    if (!covered) return;
+    this.#isComplete = true;
+    this.#drain('everything up to where the logs ended at the start has landed');
   }
 
   /** A bounded run that succeeds ends with the ledger at the log's end, also behind records that make no rows. */
   get #isFinal(): boolean {
-    return this.#context.state === 'draining' && this.#caughtUp !== undefined && !this.#failure;
+    return this.#isAtEnd && !this.#failure;
   }
 
   #isDrained(nowMs: number): boolean {
@@ -197,16 +216,6 @@ export class Sink {
     if (nowMs < this.#drainDeadlineMs) return false;
     this.#context.ports.log.warn('the grace period is over: what has not landed is left for the next run');
     return true;
-  }
-
-  /** What was dropped on the last metres (fenced, out of time) is not read again in this run: it must not look complete. */
-  #stopped(): void {
-    this.#context.state = 'stopped';
-    const unlanded = this.#isAtEnd ? this.#caughtUp!.unlanded(this.#context.partitions.keys()) : [];
-    if (unlanded.length > 0)
-      this.#failure ??= new TransientError(
-        `not everything up to the ends of the logs has landed (${unlanded.join(', ')}): run again, it goes on from the ledger`,
-      );
   }
 
   #drain(reason: string): void {

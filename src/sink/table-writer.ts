@@ -208,6 +208,7 @@ export class TableWriter {
   mirrorOffset(key: TopicPartitionKey): number | undefined {
     const entry = this.entries.get(key);
     if (!entry) return undefined;
+    if (this.phase === 'absent') return entry.seen;
     return entry.rowsFilling === 0 && entry.rowsFlushing === 0 ? entry.next : entry.landed;
   }
 

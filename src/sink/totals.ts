@@ -16,11 +16,13 @@ export interface SinkTotals {
   /** Flushes given up because others had landed their offsets. */
   fenced: number;
   seconds: number;
+  /** Of a bounded run: whether everything up to its ends has landed, or it was stopped before. */
+  caughtUp?: boolean;
 }
 
 export class Totals {
   readonly #startedAtMs: number;
-  readonly counts: Omit<SinkTotals, 'seconds'> = {
+  readonly counts: Omit<SinkTotals, 'seconds' | 'caughtUp'> = {
     records: 0,
     rows: 0,
     tombstones: 0,

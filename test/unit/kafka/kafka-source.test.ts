@@ -116,7 +116,7 @@ describe('start', () => {
     const events: SourceEvent[] = [];
     const cluster = await sourceOf({ partitions: { orders: [2, 0] } }).start((event) => events.push(event));
     const assigned = [2, 0].map((partition) => ({ topic: 'orders', partition, topicId: 'id-orders' }));
-    expect(cluster).toEqual({ clusterId: 'cluster-1', topicPartitions: assigned });
+    expect(cluster).toEqual({ clusterId: 'cluster-1', topicPartitions: assigned, isFixed: true });
     expect(events).toEqual([{ type: 'assigned', topicPartitions: assigned }]);
   });
 

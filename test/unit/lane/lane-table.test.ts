@@ -276,6 +276,20 @@ describe('a flush', () => {
     ]);
   });
 
+  test('counts and bounds of a file are those of all its rows, over all chunks that were encoded', async () => {
+    await opened({ fields: [long('n'), text('region'), text('pad')] });
+    const pad = 'x'.repeat(3 * 1024 * 1024);
+    for (const [i, n] of [7, -3, 90].entries())
+      await lane.append(setOf(i, [{ n, region: i === 1 ? null : 'eu', pad }]));
+    expect(ports.encoder.writes.length).toBeGreaterThan(0);
+    const { files } = await lane.flush(table);
+    expect(ports.encoder.writes.length).toBeGreaterThan(1);
+    const [file] = files;
+    const bound = (bytes: Uint8Array | undefined): bigint => Buffer.from(bytes!).readBigInt64LE();
+    expect([file!.valueCounts.get(1), file!.nullValueCounts.get(2)]).toEqual([3, 1]);
+    expect([bound(file!.lowerBounds.get(1)), bound(file!.upperBounds.get(1))]).toEqual([-3n, 90n]);
+  });
+
   test('closes a file that has reached its target size and goes on in another', async () => {
     await opened({ properties: { 'write.target-file-size-bytes': '100000' } });
     const big = 'x'.repeat(60_000);

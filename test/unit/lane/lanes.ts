@@ -163,7 +163,9 @@ export function lanePorts(registry: Record<string, unknown> = {}): TestPorts {
     log: new LogBook(),
     fetch: async (url) => {
       const { pathname } = new URL(String(url));
-      return pathname in registry ? Response.json(registry[pathname]) : Response.json({}, { status: 404 });
+      return pathname in registry
+        ? Response.json(registry[pathname])
+        : Response.json({ error_code: 40403 }, { status: 404 });
     },
   };
 }

@@ -147,20 +147,17 @@ describe('many partitions at once', () => {
   });
 
   test('are counted for what they cost, not for their few rows only (I6)', async () => {
-    const lane = inlineLane(lanePorts());
-    await lane.open(planOf({ partitionBy: ['region'] }));
-    await lane.seek('shop.orders', { topic: 'orders', partition: 0 }, 0);
-    const held = async (from: number): Promise<number> => {
-      const values = Array.from({ length: 100 }, (_, n) => ({ n, region: `r${from + n}` }));
-      await lane.append(setOf(from, values));
+    const held = async (partitions: number): Promise<number> => {
+      const lane = inlineLane(lanePorts());
+      await lane.open(planOf({ partitionBy: ['region'] }));
+      await lane.seek('shop.orders', { topic: 'orders', partition: 0 }, 0);
+      const values = Array.from({ length: 200 }, (_, n) => ({ n, region: `r${100 + (n % partitions)}` }));
       // Rows go to their files when there is a chunk of them; a row of 4 MiB makes one.
-      return (await lane.append(setOf(from + 100, [{ n: 0, region: 'x'.repeat(4 * 1024 * 1024) }])))
-        .heldBytes;
+      const chunk = { n: 0, region: 'x'.repeat(4 * 1024 * 1024) };
+      return (await lane.append(setOf(0, [...values, chunk]))).heldBytes;
     };
-    const first = await held(0);
-    const second = await held(101);
     const [columns, buffers] = [6, 64 * 8]; // each column begins with room for 64 values
-    expect(second - first).toBeGreaterThan(100 * columns * buffers);
+    expect((await held(200)) - (await held(1))).toBeGreaterThan(199 * columns * buffers);
   });
 
   const shown = (n: number) => expect.toSatisfy((seen) => Number(seen) === n, `is ${n}`);

@@ -227,3 +227,63 @@ test('files of a flush that is dropped while lanes still close theirs are delete
   await bench.pass();
   expect(bench.lake.objects('.parquet')).toEqual([]);
 });
+
+describe('two tables of one topic that start over together', () => {
+  test('the first to be there is handed nothing from the stream of before', async () => {
+    const tables = [tableOptions({ table: 'shop.a' }), tableOptions({ table: 'shop.b' })];
+    const bench = new Bench({ options: { tables, commit: commitNow } });
+    await bench.start(0);
+    bench.source.bringSome(0, 5);
+    await bench.pass(1_100);
+    // Both ledgers have moved behind the worker's back: both commits are fenced, and b is loaded late.
+    const rival = new Bench({ lake: bench.lake, options: { tables, commit: commitNow, worker: 'w2' } });
+    await rival.start(0);
+    rival.source.bringSome(0, 4);
+    await rival.pass(1_100);
+    bench.source.bringSome(0, 6); // the stream is past the ledger now
+    await bench.pass(900);
+    // Each commit loads its table once and is fenced; to be opened again each waits at its gate.
+    const load = bench.lake.catalog.load.bind(bench.lake.catalog);
+    const gates = { a: Promise.withResolvers<void>(), b: Promise.withResolvers<void>() };
+    const loads = { a: 0, b: 0 };
+    bench.lake.catalog.load = async (identifier) => {
+      const name = identifier.name as 'a' | 'b';
+      if (++loads[name] > 1) await gates[name].promise;
+      return load(identifier);
+    };
+    await bench.pass(300);
+    expect(loads).toEqual({ a: 2, b: 2 });
+    gates.a.resolve();
+    await bench.pass();
+    bench.source.bringSome(0, 3);
+    await bench.pass();
+    expect(bench.ended).toBeUndefined();
+    gates.b.resolve();
+    await bench.pass();
+    expect(bench.source.position()).toBe(9);
+    bench.source.bringSome(0, 1);
+    await bench.pass(1_100);
+    for (const { table } of tables) expect(await bench.rows(table)).toBe(rowsOf(0, 0, 10));
+  });
+});
+
+test('what is being given away is not fetched again, whatever table was opened late', async () => {
+  const bench = new Bench({ partitions: 2, options: { commit: { ...commitNow, intervalMs: 60_000 } } });
+  await bench.start(0);
+  bench.source.bringSome(0, 2);
+  const load = bench.lake.catalog.load.bind(bench.lake.catalog);
+  const gate = Promise.withResolvers<void>();
+  bench.lake.catalog.load = async (identifier) => {
+    await gate.promise;
+    return load(identifier);
+  };
+  bench.source.assign(1);
+  await bench.pass();
+  bench.source.revoke(30_000, 0, 1);
+  await bench.pass();
+  gate.resolve();
+  await bench.pass(2_000);
+  const { calls } = bench.source;
+  expect(calls.filter((call) => call.startsWith('seek orders-1'))).toEqual([]);
+  expect(calls).toContain('released orders-0,orders-1');
+});

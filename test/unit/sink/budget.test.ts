@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { seededRandom } from '../../../src/base/random.ts';
+import { fetchBytesMin } from '../../../src/kafka/source.ts';
 import type { Appended } from '../../../src/lane/lane.ts';
 import { Budget } from '../../../src/sink/budget.ts';
 
@@ -92,6 +93,19 @@ describe('how much may be read', () => {
     const both = { tables: { a: tables['shop.orders']!, b: tables['shop.orders']! }, heldBytes: 0 };
     through(budget, MiB, both);
     expect(budget.allowed(0, 0)).toBeCloseTo((700 / 19) * MiB, 0);
+  });
+
+  test('is one fetch with nothing held, however much records grow when they are decompressed', () => {
+    const budget = new Budget(512 * MiB, 1);
+    through(budget, 100_000, appended(100_000 * 6_000, 600_000_000));
+    expect(budget.allowed(0, 0)).toBe(0);
+    expect(budget.isTight).toBe(true); // what is held must land, or nothing is ever read again
+    budget.laneHolds(0, 0);
+    expect(budget.allowed(0, 0)).toBe(fetchBytesMin);
+    // A little that is held, and too little allowed for a fetch: that must land too.
+    budget.laneHolds(0, 1);
+    expect(budget.allowed(0, 0)).toBeLessThan(fetchBytesMin);
+    expect(budget.isTight).toBe(true);
   });
 
   test('keeps what is under way: allowing is no promise that is taken back', () => {

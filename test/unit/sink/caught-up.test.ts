@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { CaughtUp } from '../../../src/sink/caught-up.ts';
 import { commitFlush } from '../../../src/sink/table-commit.ts';
 import { TableWriter } from '../../../src/sink/table-writer.ts';
+import { ScriptedSource } from './bench.ts';
 import { Lake, LakeClock } from './lake.ts';
 import { tableOptions } from './options.ts';
 
@@ -73,7 +74,7 @@ describe('a bounded run is at its end', () => {
   });
 });
 
-test('an idle member asks the tables every other second', () => {
+test('a member that is done asks after the others every other second', () => {
   const caughtUp = new CaughtUp(targets, [writer]);
   expect([0, 1_999, 2_000, 2_001, 4_000].map((nowMs) => caughtUp.isDue(nowMs))).toEqual([
     true,
@@ -84,7 +85,7 @@ test('an idle member asks the tables every other second', () => {
   ]);
 });
 
-describe('an idle member is done', () => {
+describe('the others are done', () => {
   const lake = new Lake(new LakeClock());
 
   async function land(start: number, next: number): Promise<void> {
@@ -115,23 +116,43 @@ describe('an idle member is done', () => {
     );
   }
 
+  const source = new ScriptedSource(2);
+  const othersLanded = (caughtUp: CaughtUp, pipeline = 'shop', ours: string[] = []): Promise<boolean> =>
+    caughtUp.haveOthersLanded(new Set(ours), pipeline, { catalog: lake.catalog, clock: lake.clock, source });
+
   test('when the tables’ ledgers have reached the ends of the logs, and not before', async () => {
     const caughtUp = new CaughtUp(new Map([['orders-0', 10]]), [writer]);
-    const isLanded = (pipeline = 'shop'): Promise<boolean> => caughtUp.isLanded(pipeline, lake);
-    expect(await isLanded()).toBe(false); // no table yet
+    expect(await othersLanded(caughtUp)).toBe(false); // no table yet
+    expect(await othersLanded(caughtUp, 'shop', ['orders-0'])).toBe(true); // there are no others
     await lake.create();
-    expect(await isLanded()).toBe(false); // it knows nothing of us
+    expect(await othersLanded(caughtUp)).toBe(false); // it knows nothing of us
     await land(0, 9);
-    expect(await isLanded()).toBe(false);
+    expect(await othersLanded(caughtUp)).toBe(false);
     await land(9, 10);
-    expect(await isLanded()).toBe(true);
-    expect(await isLanded('another')).toBe(false);
+    expect(await othersLanded(caughtUp)).toBe(true);
+    expect(await othersLanded(caughtUp, 'another')).toBe(false);
+  });
+
+  test('where a table has never heard of a partition, when the group’s offset is at its end', async () => {
+    const ends = new Map([
+      ['orders-0', 10],
+      ['orders-1', 7],
+    ]);
+    const caughtUp = new CaughtUp(ends, [writer]);
+    expect(await othersLanded(caughtUp)).toBe(false);
+    source.group.set('orders-1', { offset: 6, metadata: 'frazil' });
+    expect(await othersLanded(caughtUp)).toBe(false);
+    source.group.set('orders-1', { offset: 7, metadata: 'frazil' });
+    expect(await othersLanded(caughtUp)).toBe(true);
+    // Where the table has heard of it, the group has no say.
+    source.group.set('orders-0', { offset: 99, metadata: 'frazil' });
+    expect(await othersLanded(new CaughtUp(new Map([['orders-0', 50]]), [writer]))).toBe(false);
   });
 
   test('not while the table is rolled back: what its ledger says is not what is in it', async () => {
     const caughtUp = new CaughtUp(new Map([['orders-0', 10]]), [writer]);
     await lake.change((metadata) => ({ ...metadata, 'current-snapshot-id': null, refs: {} }));
-    expect(await caughtUp.isLanded('shop', lake)).toBe(false);
+    expect(await othersLanded(caughtUp)).toBe(false);
   });
 
   test('without a table where the logs are empty or of topics that go elsewhere', async () => {
@@ -140,6 +161,6 @@ describe('an idle member is done', () => {
       ['orders-0', 0],
       ['returns-0', 5],
     ]);
-    expect(await new CaughtUp(ends, [nowhere]).isLanded('shop', lake)).toBe(true);
+    expect(await othersLanded(new CaughtUp(ends, [nowhere]))).toBe(true);
   });
 });

@@ -177,14 +177,103 @@ test('a position past the end of the log halts, whatever onGap says: this is not
   );
 });
 
+describe('a position that is refused and is in range when asked', () => {
+  test('is fetched again: an old leader may have answered', async () => {
+    const bench = new Bench({ options: { commit: commitNow } });
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    await bench.pass();
+    bench.source.outOfRange(0, { start: 0, end: 20 });
+    await bench.pass();
+    expect(bench.source.position()).toBe(3);
+    bench.source.bringSome(0, 2);
+    await bench.pass(1_100);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 5));
+  });
+
+  test('halts when it goes on: the log was cut and has grown again', async () => {
+    const bench = new Bench({ options: { onGap: 'skip' } });
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    await bench.pass();
+    for (let i = 0; i <= 10; i++) {
+      expect(bench.ended).toBeUndefined();
+      bench.source.outOfRange(0, { start: 0, end: 20 });
+      await bench.pass();
+    }
+    expect(bench.ended).toMatch(
+      /^fetching orders-0: position 3 is refused as out of range.*it was cut below/,
+    );
+  });
+});
+
+test('a range that is lost is in the table at once, also on a topic where nothing else comes', async () => {
+  const bench = new Bench({ options: { onGap: 'skip', commit: commitNow } });
+  await bench.start(0);
+  bench.source.bringSome(0, 3);
+  await bench.pass(1_100);
+  bench.source.outOfRange(0, { start: 10, end: 20 });
+  await bench.pass(1_100);
+  const { metadata } = await bench.lake.load();
+  expect(metadata.snapshots.at(-1)!.summary[names.lost]).toBe('[["orders-0",3,10]]');
+  expect(await bench.lake.resolve()).toEqual(known([10]));
+});
+
+const value = { format: 'avro', registry: { url: 'http://registry' } } as const;
+
 describe('a table that the first record makes', () => {
+  test('is not made by records without a value: the group’s offset goes on behind them', async () => {
+    const options = {
+      untilCaughtUp: true,
+      tables: [tableOptions({ fields: [], value, onTombstone: 'skip' })],
+    } as const;
+    const bench = new Bench({ options });
+    bench.source.logs.set('orders-0', { start: 0, end: 2 });
+    await bench.start(0);
+    bench.source.bring(0, null, null);
+    await bench.pass(2_000);
+    expect(bench.source.calls).toContain('commit orders-0 2 (frazil)');
+    expect(bench.ended).toMatchObject({ rows: 0, caughtUp: true });
+    expect(bench.lake.pointers.tables.size).toBe(0);
+  });
+
+  test('is not made by what cannot be decoded: that halts, or is told and left out', async () => {
+    const tables = (onError: 'halt' | 'skip') => [tableOptions({ fields: [], value, onError })];
+    const halting = new Bench({ options: { tables: tables('halt') } });
+    await halting.start(0);
+    halting.source.bring(0, 1);
+    await halting.pass();
+    expect(halting.ended).toMatch(
+      /the record at offset 0 cannot be landed: not in the Confluent wire format/,
+    );
+    const skipping = new Bench({ options: { tables: tables('skip') } });
+    await skipping.start(0);
+    skipping.source.bring(0, 1, 2);
+    await skipping.pass();
+    expect(skipping.ended).toBeUndefined();
+    expect(skipping.lake.log.fields).toContainEqual(
+      expect.objectContaining({ table: 'shop.orders', count: 2, topic: 'orders', partition: 0, offset: 0 }),
+    );
+  });
+
+  test('does not hold up the tables that are there', async () => {
+    const tables = [
+      tableOptions({ table: 'shop.there' }),
+      tableOptions({ table: 'shop.absent', fields: [], value, onError: 'skip' }),
+    ];
+    const bench = new Bench({ options: { tables, commit: commitNow } });
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    await bench.pass(1_100);
+    expect(await bench.rows('shop.there')).toBe(rowsOf(0, 0, 3));
+  });
+
   const registry = {
     '/schemas/ids/7': {
       schema:
         '{"type":"record","name":"Order","fields":[{"name":"n","type":"long"},{"name":"note","type":["null","string"]}]}',
     },
   };
-  const value = { format: 'avro', registry: { url: 'http://registry' } } as const;
   const tables = [tableOptions({ fields: [], value, onTombstone: 'skip' })];
   const avro = (n: number): Buffer => Buffer.from([0, 0, 0, 0, 7, n * 2, 0]);
 

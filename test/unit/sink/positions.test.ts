@@ -25,8 +25,10 @@ function open(
   table: Partial<TableOptions> = {},
   sink: Partial<ReturnType<typeof sinkOptions>> = {},
   from = origin,
+  siblings: readonly AssignedPartition[] = [],
 ): Promise<OpenedTable> {
-  return openTable(tableOptions(table), sinkOptions(sink), 'main', from, partitions(), {
+  const asked = { topicPartitions: partitions(), siblings };
+  return openTable(tableOptions(table), sinkOptions(sink), 'main', from, asked, {
     ...ports(),
     source,
   });
@@ -86,6 +88,36 @@ describe('a topic-partition is taken up', () => {
       expect((await open({}, { startAt })).positions.get('orders-0')).toEqual(at(offset, true));
     },
   );
+
+  const member = (partition: number): AssignedPartition => ({
+    topic: 'orders',
+    partition,
+    topicId: 'topic-id',
+  });
+
+  test('at startAt, pinned for all partitions of the topic at once: others were there from the beginning too', async () => {
+    source.logs.set('orders-7', { start: 0, end: 70 });
+    const { positions } = await open({}, { startAt: 'latest' }, origin, [...partitions(), member(7)]);
+    expect([...positions.keys()]).toEqual(['orders-0', 'orders-1']);
+    expect(source.group.get('orders-7')).toEqual({ offset: 70, metadata: 'frazil start' });
+  });
+
+  test.each([
+    ['the ledger', () => tableAfter(new History().own(ledger([7])))],
+    ['the group', async () => void source.group.set('orders-0', { offset: 7, metadata: '' })],
+  ])('at its start, never at latest, where %s knows the topic: it was added since', async (_who, begin) => {
+    await begin();
+    source.logs.set('orders-1', { start: 2, end: 40 });
+    const { positions } = await open({}, { startAt: 'latest' }, origin, partitions());
+    expect(positions.get('orders-1')).toEqual(at(2, true));
+    expect(source.group.get('orders-1')).toEqual({ offset: 2, metadata: 'frazil start' });
+  });
+
+  test('with a fixed assignment at startAt, whatever other jobs have landed of the topic', async () => {
+    await tableAfter(new History().own(ledger([7])));
+    source.logs.set('orders-1', { start: 2, end: 40 });
+    expect((await open({}, { startAt: 'latest' })).positions.get('orders-1')).toEqual(at(40, true));
+  });
 
   test('all the same when the group cannot be told', async () => {
     source.commitOffsets = async () => {
