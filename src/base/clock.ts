@@ -2,8 +2,13 @@ import { DeadlineError } from './errors.ts';
 
 /** Time as a port: the simulator runs the same code in virtual time. */
 export interface Clock {
-  /** Milliseconds since the Unix epoch. May jump and differ between workers: nothing that is about safety reads it. */
+  /**
+   * Milliseconds since the Unix epoch, for what others will read. May jump and differ between workers: nothing that is
+   * about safety reads it.
+   */
   nowMs(): number;
+  /** Milliseconds since some moment, only ever forward: for how long something took or may take. */
+  monotonicMs(): number;
   /** Resolves after `ms`, or at once when `signal` is aborted (it never rejects). */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -11,6 +16,7 @@ export interface Clock {
 /** The machine's clock. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve) => {
       if (signal?.aborted) return resolve();

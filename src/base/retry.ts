@@ -37,13 +37,13 @@ export async function retry<T>(
   operation: (attempt: number) => Promise<T>,
   options: { signal?: AbortSignal; onRetry?: (error: unknown, attempt: number, waitMs: number) => void } = {},
 ): Promise<T> {
-  const startedAtMs = ports.clock.nowMs();
+  const startedAtMs = ports.clock.monotonicMs();
   for (let attempt = 1; ; attempt++) {
     try {
       return await operation(attempt);
     } catch (error) {
       const waitMs = backoffMs(policy, attempt, ports.random);
-      const elapsedMs = ports.clock.nowMs() - startedAtMs;
+      const elapsedMs = ports.clock.monotonicMs() - startedAtMs;
       const spent = attempt >= policy.attemptsMax || elapsedMs + waitMs > policy.totalMs;
       if (spent || options.signal?.aborted || !isRetryable(error)) throw error;
       options.onRetry?.(error, attempt, waitMs);

@@ -1,37 +1,10 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
-import { ConfigError, messageOf } from '../base/errors.ts';
-import { version } from '../worker/version.ts';
-import { inspectCommand } from './inspect.ts';
-import { peekCommand } from './peek.ts';
-import { runCommand } from './run.ts';
-import { validateCommand } from './validate.ts';
-
-/** Exit codes: 0 done, 1 failed, 2 bad configuration or command line. */
-const failed = 1;
-const badConfiguration = 2;
-
-const program = new Command('frazil')
-  .description('Lands Kafka topics in Apache Iceberg tables, exactly once.')
-  .version(version)
-  .showHelpAfterError('(frazil --help shows what there is)')
-  .exitOverride()
-  .addCommand(runCommand())
-  .addCommand(validateCommand())
-  .addCommand(inspectCommand())
-  .addCommand(peekCommand());
-for (const command of program.commands)
-  command.exitOverride().showHelpAfterError(`(frazil ${command.name()} --help shows how)`);
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : badConfiguration;
-  } else {
-    console.error(`frazil: ${error instanceof ConfigError ? error.message : messageOf(error)}`);
-    process.exitCode = error instanceof ConfigError ? badConfiguration : failed;
-  }
+// An older Node would fail at some import, with a message that says nothing.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 22)) {
+  console.error(`frazil needs Node 22.22 or newer; this is ${process.versions.node}`);
+  process.exit(1);
 }
-// Whatever is still open (a connection, a thread) must not keep a finished command alive.
-process.exit();
+await import('./program.ts');
+
+export {};

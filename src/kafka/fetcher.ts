@@ -72,7 +72,7 @@ export class Fetcher {
 
   constructor(ports: FetcherPorts) {
     this.#ports = ports;
-    this.#refreshedAtMs = ports.clock.nowMs();
+    this.#refreshedAtMs = ports.clock.monotonicMs();
   }
 
   start(emit: (event: SourceEvent) => void): void {
@@ -98,7 +98,7 @@ export class Fetcher {
       offset,
       generation: ++this.#generation,
       servedAt,
-      warnedAtMs: 0,
+      warnedAtMs: Number.NEGATIVE_INFINITY,
       active: true,
     });
     this.#pump();
@@ -181,7 +181,7 @@ export class Fetcher {
   /** Hands on what came. @returns how long to leave the broker alone, in ms. */
   #takeAnswer(leader: number, asked: ReadonlyMap<string, Position>, response: FetchResponse): number {
     if (response.errorCode !== 0) throw partitionError(`fetching from broker ${leader}`, response.errorCode);
-    if (this.#ports.clock.nowMs() - this.#refreshedAtMs > metadataAgeMaxMs) void this.#refresh();
+    if (this.#ports.clock.monotonicMs() - this.#refreshedAtMs > metadataAgeMaxMs) void this.#refresh();
     let restMs = response.throttleMs;
     for (const fetched of response.partitions) {
       const request = asked.get(`${fetched.topicId}-${fetched.partition}`);
@@ -244,7 +244,7 @@ export class Fetcher {
       this.#fail(error);
       return 0;
     }
-    const nowMs = this.#ports.clock.nowMs();
+    const nowMs = this.#ports.clock.monotonicMs();
     if (nowMs - position.warnedAtMs > warnIntervalMs) {
       position.warnedAtMs = nowMs;
       this.#ports.log.warn('a partition cannot be fetched; trying again', { error: error.message });
@@ -288,7 +288,7 @@ export class Fetcher {
 
   /** New metadata. A topic that was deleted or made anew stops everything: its offsets mean other records now. */
   async #refresh(): Promise<void> {
-    this.#refreshedAtMs = this.#ports.clock.nowMs();
+    this.#refreshedAtMs = this.#ports.clock.monotonicMs();
     try {
       const { topics } = await this.#ports.refresh();
       this.#topicMissingSinceMs = undefined;
@@ -302,7 +302,7 @@ export class Fetcher {
           );
       }
     } catch (error) {
-      const nowMs = this.#ports.clock.nowMs();
+      const nowMs = this.#ports.clock.monotonicMs();
       if ((error as { id?: string }).id === 'UNKNOWN_TOPIC_OR_PARTITION') {
         this.#topicMissingSinceMs ??= nowMs;
         if (nowMs - this.#topicMissingSinceMs > missingTopicMs) this.#fail(error as Error);

@@ -104,7 +104,7 @@ export class Assignment {
     }
     writer.table = table;
     writer.phase = 'ready';
-    writer.seenAtMs = this.#context.ports.clock.nowMs();
+    writer.seenAtMs = this.#context.ports.clock.monotonicMs();
     return true;
   }
 
@@ -135,7 +135,7 @@ export class Assignment {
     }
     this.#revocations = [
       ...this.#revocations,
-      { keys, topicPartitions, deadlineMs: ports.clock.nowMs() + withinMs },
+      { keys, topicPartitions, deadlineMs: ports.clock.monotonicMs() + withinMs },
     ];
   }
 

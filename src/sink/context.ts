@@ -94,7 +94,7 @@ export class SinkContext {
     this.ports = ports;
     this.writers = options.tables.map((table) => new TableWriter(table));
     this.budget = new Budget(options.heldBytesMax, ports.lanes.length);
-    this.totals = new Totals(ports.clock.nowMs());
+    this.totals = new Totals(ports.clock.monotonicMs());
   }
 
   learnTopics(topicPartitions: readonly AssignedPartition[]): void {

@@ -43,7 +43,7 @@ export class Intake {
       generations.set(writer, writer.generation);
     }
     if (generations.size === 0) return budget.dropped(length);
-    const receivedAtMs = ports.clock.nowMs();
+    const receivedAtMs = ports.clock.monotonicMs();
     const { lane } = partition;
     budget.handed(length);
     this.#context.task(undefined, ports.lanes[lane]!.append(set), (appended) => {

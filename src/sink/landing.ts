@@ -99,9 +99,11 @@ export class LandingStage {
       writer.laneAbandoned(lane);
       return;
     }
-    const flush = writer.laneFlushed(lane, files);
-    if (!flush) return;
-    const startedAtMs = ports.clock.nowMs();
+    const closed = writer.laneFlushed(lane, files);
+    if (!closed) return;
+    const startedAtMs = ports.clock.monotonicMs();
+    // Cleaners of orphans go by the time of day.
+    const flush = { ...closed, createdAtMs: ports.clock.nowMs() - (startedAtMs - closed.createdAtMs) };
     const commitOptions = {
       pipeline: options.pipeline,
       worker: options.worker,
@@ -122,7 +124,7 @@ export class LandingStage {
 
   onLanding({ writer, flush, landing, startedAtMs }: Extract<SinkEvent, { type: 'landing' }>): void {
     const { ports, totals } = this.#context;
-    const nowMs = ports.clock.nowMs();
+    const nowMs = ports.clock.monotonicMs();
     if (landing.type === 'landed') {
       writer.landed(flush);
       writer.seenAtMs = nowMs;

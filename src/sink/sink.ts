@@ -77,7 +77,7 @@ export class Sink {
       await ports.catalog.close();
     }
     if (this.#failure) throw this.#failure;
-    const summary = totals.summary(ports.clock.nowMs());
+    const summary = totals.summary(ports.clock.monotonicMs());
     return this.#context.options.untilCaughtUp ? { ...summary, caughtUp: this.#isComplete } : summary;
   }
 
@@ -146,7 +146,7 @@ export class Sink {
   /** Starts what is due. */
   #step(): void {
     const { writers, ports } = this.#context;
-    const nowMs = ports.clock.nowMs();
+    const nowMs = ports.clock.monotonicMs();
     for (const writer of writers) {
       this.#assignment.reopen(writer);
       this.#landing.advance(writer, nowMs, this.#isFinal);
@@ -223,7 +223,7 @@ export class Sink {
     if (state !== 'running') return;
     ports.log.info('stopping: landing what was read', { reason });
     this.#context.state = 'draining';
-    this.#drainDeadlineMs = ports.clock.nowMs() + options.graceMs;
+    this.#drainDeadlineMs = ports.clock.monotonicMs() + options.graceMs;
   }
 
   #onBroken(writer: TableWriter | undefined, error: Error): void {
@@ -239,7 +239,7 @@ export class Sink {
 
   #waitMs(): number {
     const { writers, ports, options, state } = this.#context;
-    const nowMs = ports.clock.nowMs();
+    const nowMs = ports.clock.monotonicMs();
     let untilMs = Math.min(nowMs + idleMs, this.#assignment.deadlineMs);
     // Who drains does not wait for triggers: what has rows is flushed at once.
     for (const writer of state === 'running' ? writers : [])
@@ -269,7 +269,7 @@ export class Sink {
       heldBytesMax: options.heldBytesMax,
       heldBytesPeak: budget.peakBytes,
       paused: this.#paused,
-      lastCommitAgeMs: landedAtMs === undefined ? undefined : ports.clock.nowMs() - landedAtMs,
+      lastCommitAgeMs: landedAtMs === undefined ? undefined : ports.clock.monotonicMs() - landedAtMs,
       undecodable: counts.undecodable,
       tombstones: counts.tombstones,
       fenced: counts.fenced,

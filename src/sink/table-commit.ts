@@ -98,7 +98,7 @@ export async function commitFlush(
 ): Promise<Landing> {
   const name = formatIdentifier(flush.table.identifier);
   const manifest = flush.files.length > 0 ? await writeFlushManifest(flush, ports) : undefined;
-  const startedAtMs = ports.clock.nowMs();
+  const startedAtMs = ports.clock.monotonicMs();
   let snapshotId: bigint | undefined;
   let everUnknown = false;
   for (let attempt = 1; ; attempt++) {
@@ -124,7 +124,7 @@ export async function commitFlush(
       reason = messageOf(error);
     }
     const waitMs = backoffMs(options.policy, attempt, ports.random);
-    const spentMs = ports.clock.nowMs() - startedAtMs;
+    const spentMs = ports.clock.monotonicMs() - startedAtMs;
     if (attempt >= options.policy.attemptsMax || spentMs + waitMs > options.policy.totalMs)
       throw new TransientError(
         `committing table ${name}: gave up after ${attempt} attempts in ${spentMs} ms: ${reason}`,

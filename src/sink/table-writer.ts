@@ -55,6 +55,7 @@ export type Phase =
 /** A flush while lanes close their files, then while it is committed. */
 export interface FlushUnderWay {
   readonly id: string;
+  /** When its oldest row was received (monotonic). */
   readonly createdAtMs: number;
   readonly lanesPending: Set<number>;
   readonly files: DataFile[];
@@ -164,7 +165,7 @@ export class TableWriter {
     this.#lost.push([key, from, to]);
     entry.next = to;
     entry.handed = to;
-    this.#quietSinceMs = 0; // at once: what is lost is to be found in the table
+    this.#quietSinceMs = Number.NEGATIVE_INFINITY; // at once: what is lost is to be found in the table
   }
 
   /** When the commit triggers want a flush, as a time in ms; undefined: not before something changes. */

@@ -29,6 +29,7 @@ function fastClock(factor: number): Clock {
   const startMs = Date.now();
   return {
     nowMs: () => startMs + (Date.now() - startMs) * factor,
+    monotonicMs: () => performance.now() * factor,
     sleep: (ms, signal) => systemClock.sleep(ms / factor, signal),
   };
 }

@@ -13,6 +13,10 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
   get sleepers(): number {
     return this.#sleepers.length;
   }
@@ -51,6 +55,10 @@ export class SkippingClock implements Clock {
   }
 
   nowMs(): number {
+    return this.#nowMs;
+  }
+
+  monotonicMs(): number {
     return this.#nowMs;
   }
 

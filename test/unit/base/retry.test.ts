@@ -74,6 +74,19 @@ test('no attempt starts after the total time', async () => {
   expect(startedAtMs.length).toBeGreaterThan(3);
 });
 
+test('a time of day that is set on ends nothing: the total time is how long it took', async () => {
+  const clock = new SkippingClock();
+  const { run, attempts } = failing(transient(3));
+  let hours = 0;
+  const jumping = {
+    nowMs: () => clock.nowMs() + ++hours * 3_600_000,
+    monotonicMs: () => clock.monotonicMs(),
+    sleep: (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal),
+  };
+  expect(await retry({ clock: jumping, random: seededRandom(1) }, policy, run)).toBe('done');
+  expect(attempts).toEqual([1, 2, 3, 4]);
+});
+
 test('what does not call itself retryable is thrown at once', async () => {
   for (const error of [new FatalError('no'), new Error('who knows'), new TypeError('a bug')]) {
     const { run, attempts } = failing([error]);
