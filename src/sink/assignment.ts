@@ -39,8 +39,11 @@ export class Assignment {
     for (const writer of writers) {
       const taken = topicPartitions.filter(({ topic }) => writer.takes(topic));
       for (const topicPartition of taken) writer.opening.set(keyOf(topicPartition), topicPartition);
+      if (taken.length === 0 || writer.broken) continue;
+      // Ours a moment ago, they may be in the commit under way: the ledger is asked when that is through.
+      if (writer.flush) writer.reopen = true;
       // A table that is to be opened anyway takes them along.
-      if (taken.length > 0 && !writer.reopen && !writer.broken) this.#open(writer, taken);
+      else if (!writer.reopen) this.#open(writer, taken);
     }
   }
 
@@ -203,7 +206,7 @@ export class Assignment {
       });
   }
 
-  /** Opens a dropped table again, once the commit that was under way has ended. */
+  /** Opens what waits to be opened, once the commit that was under way has ended. */
   reopen(writer: TableWriter): void {
     if (!writer.reopen || writer.flush || writer.broken) return;
     writer.reopen = false;

@@ -146,6 +146,6 @@ export class LandingStage {
         ? 'fenced: others have landed these offsets; starting over from the ledger'
         : 'files are too old to be committed safely; their records are read again';
     ports.log.warn(reason, { table: writer.name, partitions: flush.claims.map((claim) => claim.key) });
-    if (!writer.reopen) this.#assignment.drop(writer, landing.type);
+    this.#assignment.drop(writer, landing.type);
   }
 }

@@ -79,7 +79,7 @@ export class TableWriter {
   flush: FlushUnderWay | undefined;
   /** Changes when everything unlanded is dropped: answers to what was asked before are for nobody. */
   generation = 0;
-  /** It must be loaded again, as soon as no commit is under way. */
+  /** It must be asked where to go on, as soon as no commit is under way. */
   reopen = false;
   /** It failed for good: nothing more is asked of it. */
   broken = false;

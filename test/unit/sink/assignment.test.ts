@@ -94,10 +94,8 @@ describe('partitions that are lost', () => {
     await bench.pass();
     gate.resolve();
     await bench.pass();
-    // Assigned again it took up at the old ledger: what it reads there is fenced and dropped.
-    bench.source.bringSome(0, 5);
-    await bench.pass(1_100);
-    await bench.pass(1_100);
+    // Assigned again it is taken up behind that commit.
+    expect(bench.source.position()).toBe(3);
     bench.source.bringSome(0, 2);
     await bench.pass(2_000);
     expect(await bench.rows()).toBe(rowsOf(0, 0, 5));
@@ -286,4 +284,24 @@ test('what is being given away is not fetched again, whatever table was opened l
   const { calls } = bench.source;
   expect(calls.filter((call) => call.startsWith('seek orders-1'))).toEqual([]);
   expect(calls).toContain('released orders-0,orders-1');
+});
+
+test('what comes back while our own commit of it is under way is taken up behind that commit', async () => {
+  const bench = new Bench({ options: { commit: commitNow } });
+  await bench.start(0);
+  const gate = Promise.withResolvers<void>();
+  bench.lake.beforeSwap = () => gate.promise;
+  bench.source.bringSome(0, 3);
+  await bench.pass(1_100);
+  bench.source.revoke(2_000, 0);
+  await bench.pass(3_000);
+  bench.source.assign(0);
+  await bench.pass();
+  gate.resolve();
+  await bench.pass(1_000);
+  expect(bench.source.position()).toBe(3);
+  bench.source.bringSome(0, 2);
+  await bench.pass(1_100);
+  expect(await bench.rows()).toBe(rowsOf(0, 0, 5));
+  expect(bench.sink.status().fenced).toBe(0);
 });
