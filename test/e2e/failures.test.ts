@@ -52,7 +52,7 @@ test('a record that cannot be decoded stops the pipeline at its offset; everythi
     const run = lake.start('run', '--until-caught-up');
     expect(await run.exit).toBe(1);
     expect(run.stderr).toMatch(
-      /landing undecodable-0 in table shop.orders: the record at offset 2 cannot be decoded: field n: expected a long, found "two"/,
+      /landing undecodable-0 in table shop.orders: the record at offset 2 cannot be landed: field n: expected a long, found "two"/,
     );
     expect(await groupOffsets(topic)).toEqual([2, 2]);
   }
@@ -81,7 +81,7 @@ test('a tombstone is left out and counted, or stops the pipeline where onTombsto
   const run = lake.start('run', '--until-caught-up');
   expect(await run.exit).toBe(1);
   expect(run.stderr).toContain(
-    'the record at offset 1 cannot be decoded: the record has no value (a tombstone)',
+    'the record at offset 1 cannot be landed: the record has no value (a tombstone)',
   );
   lake.configure(jsonConfig(topic));
   expect(await lake.catchUp()).toMatchObject({ records: 2, rows: 1, tombstones: 1 });
@@ -195,7 +195,8 @@ test('records lost to retention stop the pipeline with the range; onGap: skip go
     name: 'lake',
     table,
   });
-  expect(snapshots.at(-1)!.summary['frazil.gap.lost']).toBe('[["gap-0",2,4]]');
+  const lost = snapshots.flatMap(({ summary }) => summary['frazil.gap.lost'] ?? []);
+  expect(lost).toEqual(['[["gap-0",2,4]]']);
 });
 
 test('a topic that was deleted and made anew stops the pipeline; onTopicRecreated: restart lands the new one', async () => {
