@@ -13,7 +13,12 @@ export interface Claim {
   readonly next: number;
   /** True when the table did not know this topic-partition when the claim took up. */
   readonly initial: boolean;
+  /** The topic that the ledger was about under this name when the claim took up, if it was another one. */
+  readonly replaces?: TopicIdentity | undefined;
 }
+
+/** `<cluster>/<topic id>` */
+export type TopicIdentity = string;
 
 /** Which cluster and topics the claims are about. */
 export interface Origin {
@@ -51,6 +56,10 @@ export function checkClaims(ledger: Ledger | undefined, claims: readonly Claim[]
   for (const claim of claims) {
     const { key, start } = claim;
     assert(start <= claim.next, `I2: a claim never goes back (${key} ${start} to ${claim.next})`);
+    if (isOfAnotherTopic(base, origin, claim)) {
+      fenced.push(key);
+      continue;
+    }
     const known = next.get(claim.key);
     if (known === undefined && claim.initial) starts.set(key, start);
     if (known === undefined ? claim.initial : known === start) next.set(key, claim.next);
@@ -67,6 +76,22 @@ export function checkClaims(ledger: Ledger | undefined, claims: readonly Claim[]
 export function sameTopic(ledger: Ledger, origin: Origin, topic: string): boolean {
   const id = ledger.topicIds.get(topic);
   return id === undefined || (ledger.clusterId === origin.clusterId && id === origin.topicIds.get(topic));
+}
+
+/** The topic that a ledger knows by a name; undefined when it knows none. */
+export function topicIdentity(ledger: Ledger, topic: string): TopicIdentity | undefined {
+  const id = ledger.topicIds.get(topic);
+  return id === undefined ? undefined : `${ledger.clusterId}/${id}`;
+}
+
+/**
+ * True when the ledger is about a topic that is neither the claim's own nor the one it was to take the place of: a late
+ * commit of a topic that is gone must not take the ledger back to it.
+ */
+function isOfAnotherTopic(ledger: Ledger, origin: Origin, { key, initial, replaces }: Claim): boolean {
+  const { topic } = parseKey(key);
+  if (sameTopic(ledger, origin, topic)) return false;
+  return !initial || topicIdentity(ledger, topic) !== replaces;
 }
 
 /** Offsets of a topic that is gone say nothing about the one that now has its name. */

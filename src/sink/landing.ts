@@ -108,7 +108,7 @@ export class LandingStage {
       pipeline: options.pipeline,
       worker: options.worker,
       branch: mainBranch,
-      origin: this.#context.origin(),
+      origin: { clusterId: this.#context.clusterId, topicIds: closed.topicIds },
       onRollback: writer.options.onRollback,
       engineVersion: options.engineVersion,
       policy: commitPolicy,

@@ -8,7 +8,7 @@ import { mainBranch } from '../iceberg/metadata.ts';
 import type { Field } from '../iceberg/types.ts';
 import type { AssignedPartition, Source } from '../kafka/source.ts';
 import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
-import { type Origin, sameTopic } from './claims.ts';
+import { type Origin, sameTopic, type TopicIdentity, topicIdentity } from './claims.ts';
 import { decideRollback, type Ledger, resolveLedger } from './ledger.ts';
 import type { SinkOptions, TableOptions } from './options.ts';
 import { creationOf } from './plan.ts';
@@ -19,6 +19,8 @@ export interface Position {
   readonly offset: number;
   /** True when the table itself did not say so. */
   readonly initial: boolean;
+  /** The topic that the table's ledger is about under this name, if it is another one. */
+  readonly replaces?: TopicIdentity | undefined;
 }
 
 export interface OpenedTable {
@@ -85,7 +87,8 @@ export async function openTable(
   if (recreated.length > 0) {
     const started = await ports.source.listOffsets(recreated, 'earliest');
     await pin(options.table, started, ports);
-    start(started);
+    for (const [key, offset] of started)
+      positions.set(key, { offset, initial: true, replaces: topicIdentity(ledger!, parseKey(key).topic) });
   }
   if (unknown.length > 0) {
     const begun = new Set(ledger?.topicIds.keys());

@@ -5,7 +5,7 @@ import type { DataFile } from '../iceberg/data-file.ts';
 import type { AssignedPartition } from '../kafka/source.ts';
 import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { AppendedTable } from '../lane/lane.ts';
-import type { Claim } from './claims.ts';
+import type { Claim, TopicIdentity } from './claims.ts';
 import type { Ledger } from './ledger.ts';
 import type { CommitTriggers, TableOptions } from './options.ts';
 import type { Position } from './positions.ts';
@@ -27,6 +27,7 @@ export interface Entry {
   start: number;
   /** True while the table does not know the topic-partition. */
   initial: boolean;
+  readonly replaces: TopicIdentity | undefined;
   /** Everything below is in files or was left out by policy. */
   next: number;
   /** Everything below was given to the lane. */
@@ -60,10 +61,17 @@ export interface FlushUnderWay {
   readonly lanesPending: Set<number>;
   readonly files: DataFile[];
   readonly claims: Claim[];
+  /** Of the claims' topics, as they were assigned. */
+  readonly topicIds: Map<string, string>;
   readonly lost: [TopicPartitionKey, number, number][];
   watermarkMs: number | undefined;
   /** Dropped while lanes were still closing its files: it will not be committed. */
   abandoned: boolean;
+}
+
+/** A flush whose files are all closed, with the ids of the topics that it is about: later ones may have their names. */
+export interface ClosedFlush extends Flush {
+  readonly topicIds: ReadonlyMap<string, string>;
 }
 
 /** Position-only progress (control records, tombstones) goes into the table this seldom: it costs a snapshot. */
@@ -107,13 +115,14 @@ export class TableWriter {
   }
 
   /** A topic-partition is ours and its position known. */
-  place(topicPartition: AssignedPartition, lane: number, { offset, initial }: Position): void {
+  place(topicPartition: AssignedPartition, lane: number, { offset, initial, replaces }: Position): void {
     this.opening.delete(keyOf(topicPartition));
     this.entries.set(keyOf(topicPartition), {
       topicPartition,
       lane,
       start: offset,
       initial,
+      replaces,
       next: offset,
       handed: offset,
       rowsFilling: 0,
@@ -231,6 +240,7 @@ export class TableWriter {
       lanesPending: lanes,
       files: [],
       claims: [],
+      topicIds: new Map(),
       lost: [],
       watermarkMs: undefined,
       abandoned: false,
@@ -252,14 +262,18 @@ export class TableWriter {
    * claims are taken at this moment.
    * @returns the whole flush when this was the last lane.
    */
-  laneFlushed(lane: number, files: readonly DataFile[]): Flush | undefined {
+  laneFlushed(lane: number, files: readonly DataFile[]): ClosedFlush | undefined {
     const flush = this.flush!;
     let rows = 0;
     for (const [key, entry] of this.entries) {
       if (entry.lane !== lane) continue;
       rows += entry.rowsFilling;
       if (entry.next === entry.start) continue;
-      flush.claims.push({ key, start: entry.start, next: entry.next, initial: entry.initial });
+      const { topic, topicId } = entry.topicPartition;
+      assert((flush.topicIds.get(topic) ?? topicId) === topicId, `one flush has one topic ${topic}`);
+      flush.topicIds.set(topic, topicId);
+      const { next, initial, replaces } = entry;
+      flush.claims.push({ key, start: entry.start, next, initial, replaces });
       if (entry.timestampMaxMs >= 0)
         flush.watermarkMs = Math.min(flush.watermarkMs ?? Number.POSITIVE_INFINITY, entry.timestampMaxMs);
       entry.start = entry.next;
@@ -282,8 +296,8 @@ export class TableWriter {
     flush.files.push(...files);
     flush.lanesPending.delete(lane);
     if (flush.lanesPending.size > 0) return undefined;
-    const { id, claims, lost, watermarkMs, createdAtMs } = flush;
-    return { id, table: this.table!, files: flush.files, claims, lost, watermarkMs, createdAtMs };
+    const { id, claims, topicIds, lost, watermarkMs, createdAtMs } = flush;
+    return { id, table: this.table!, files: flush.files, claims, topicIds, lost, watermarkMs, createdAtMs };
   }
 
   #findOldest(): number | undefined {

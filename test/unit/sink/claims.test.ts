@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { AssertionError } from '../../../src/base/assert.ts';
-import { type Claim, checkClaims, type Origin } from '../../../src/sink/claims.ts';
+import { type Claim, checkClaims, type Origin, topicIdentity } from '../../../src/sink/claims.ts';
 import type { Ledger } from '../../../src/sink/ledger.ts';
 import { ledger } from './history.ts';
 
@@ -94,12 +94,22 @@ const recreated: [string, Ledger][] = [
 ];
 
 test.each(recreated)('offsets of a topic that %s are forgotten, starts too', (_what, known) => {
-  expect(checkClaims(known, [claim(0, 0, 4, true)], origin)).toEqual({
+  const replaces = topicIdentity(known, 'orders');
+  expect(checkClaims(known, [{ ...claim(0, 0, 4, true), replaces }], origin)).toEqual({
     type: 'accepted',
     ledger: ledger([4], [0]),
   });
   // Also where one happens to join: it is an offset of something else.
-  expect(checkClaims(known, [claim(0, 900, 904)], origin)).toEqual({ type: 'behind', keys: ['orders-0'] });
+  expect(checkClaims(known, [claim(0, 900, 904)], origin)).toEqual({ type: 'fenced', keys: ['orders-0'] });
+});
+
+test('a late claim of a topic that is gone does not take the ledger back to it', () => {
+  const late: Origin = { clusterId: 'cluster', topicIds: new Map([['orders', 'topic-id of the old one']]) };
+  const fenced = { type: 'fenced', keys: ['orders-0'] };
+  expect(checkClaims(ledger([3]), [claim(0, 0, 18, true)], late)).toEqual(fenced);
+  expect(checkClaims(ledger([3]), [claim(0, 18, 20)], late)).toEqual(fenced);
+  const replaces = 'cluster/the one before that';
+  expect(checkClaims(ledger([3]), [{ ...claim(0, 0, 18, true), replaces }], late)).toEqual(fenced);
 });
 
 test('a topic that was made anew does not make others forget', () => {
@@ -111,7 +121,8 @@ test('a topic that was made anew does not make others forget', () => {
     starts: new Map([...known.starts, ['returns-0', 1]]),
   };
   const topicIds = new Map([...origin.topicIds, ['returns', 'id']]);
-  const verdict = checkClaims(both, [claim(0, 0, 4, true)], { ...origin, topicIds });
+  const replaces = topicIdentity(known, 'orders');
+  const verdict = checkClaims(both, [{ ...claim(0, 0, 4, true), replaces }], { ...origin, topicIds });
   expect(verdict).toEqual({
     type: 'accepted',
     ledger: {

@@ -149,7 +149,11 @@ describe('a topic that was made anew', () => {
     source.logs.set('orders-0', { start: 2, end: 30 });
     source.group.set('orders-1', { offset: 700, metadata: '' });
     const { positions } = await open({}, { onTopicRecreated: 'restart', startAt: 'latest' });
-    expect(Object.fromEntries(positions)).toEqual({ 'orders-0': at(2, true), 'orders-1': at(0, true) });
+    const replaces = 'cluster/id of the old one';
+    expect(Object.fromEntries(positions)).toEqual({
+      'orders-0': { ...at(2, true), replaces },
+      'orders-1': { ...at(0, true), replaces },
+    });
   });
 
   test('is landed from its start also after a crash before the first commit, when others have committed', async () => {
