@@ -1,15 +1,16 @@
 import avro from 'avsc';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Column, Columns } from '../../src/arrow/columns.ts';
+import { Columns } from '../../src/arrow/columns.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { avroDecoder } from '../../src/decode/avro.ts';
 import { fieldsFromAvro } from '../../src/decode/avro-fields.ts';
 import { parseAvroSchema } from '../../src/decode/avro-type.ts';
 import { DecodeError, type Decoder } from '../../src/decode/decoder.ts';
-import type { Field, MapType, StructType, Type } from '../../src/iceberg/types.ts';
+import type { Field, StructType } from '../../src/iceberg/types.ts';
 import { RecordColumns } from '../../src/kafka/record-columns.ts';
+import { valueAt } from '../unit/decode/columns.ts';
 import { type Json, type Made, Schemas, type Target, Unfit } from './avro-schemas.ts';
 
 /** Longs as bigints: no bit is lost. The library knows a branch of a union by the `typeof` of its values. */
@@ -46,34 +47,6 @@ function avroType(schema: Json): avro.Type {
   return avro.Type.forSchema(schema as avro.Schema, {
     typeHook: (part) => (isLong(part) ? long : undefined),
   });
-}
-
-/** What a column holds at `row`: bigints for 64 bits and decimals, bytes as hexadecimal digits. */
-function valueAt(type: Type, column: Column, row: number): unknown {
-  if (column.isNull(row)) return null;
-  const range = (offsets: Int32Array): number[] =>
-    Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
-  switch (column.kind) {
-    case 'struct':
-      return column.children.map((child, i) => valueAt((type as StructType).fields[i]!.type, child, row));
-    case 'list':
-      return range(column.offsets).map((i) =>
-        valueAt((type as Type & { kind: 'list' }).element, column.element, i),
-      );
-    case 'map': {
-      const { key, value } = type as MapType;
-      return range(column.offsets).map((i) => [valueAt(key, column.key, i), valueAt(value, column.value, i)]);
-    }
-    case 'bytes':
-      return Buffer.from(column.get(row)).toString(type.kind === 'string' ? 'utf8' : 'hex');
-    case 'fixed':
-      return Buffer.from(column.get(row)).toString('hex');
-    case 'boolean':
-    case 'decimal':
-      return column.get(row);
-    default:
-      return column.values[row];
-  }
 }
 
 const schemaId = 42;

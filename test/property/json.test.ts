@@ -1,42 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type BytesColumn, type Column, Columns, makeColumn } from '../../src/arrow/columns.ts';
+import { type BytesColumn, Columns, makeColumn } from '../../src/arrow/columns.ts';
 import { DecodeError, type Decoder } from '../../src/decode/decoder.ts';
 import { type JsonOptions, jsonDecoder } from '../../src/decode/json.ts';
 import { rawJsonDecoder } from '../../src/decode/plain.ts';
 import type { Field, MapType, PrimitiveType, Type } from '../../src/iceberg/types.ts';
 import { decimalText, isoDate, isoTime, isoTimestamp } from '../../src/iceberg/value-text.ts';
-
-/** What a column holds at `row`: bigints for 64 bits and decimals, bytes as hexadecimal digits. */
-function valueAt(type: Type, column: Column, row: number): unknown {
-  if (column.isNull(row)) return null;
-  const range = (offsets: Int32Array): number[] =>
-    Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
-  switch (column.kind) {
-    case 'struct': {
-      const { fields } = type as Type & { kind: 'struct' };
-      return column.children.map((child, i) => valueAt(fields[i]!.type, child, row));
-    }
-    case 'list':
-      return range(column.offsets).map((i) =>
-        valueAt((type as Type & { kind: 'list' }).element, column.element, i),
-      );
-    case 'map': {
-      const { key, value } = type as MapType;
-      return range(column.offsets).map((i) => [valueAt(key, column.key, i), valueAt(value, column.value, i)]);
-    }
-    case 'bytes':
-      return Buffer.from(column.get(row)).toString(type.kind === 'string' ? 'utf8' : 'hex');
-    case 'fixed':
-      return Buffer.from(column.get(row)).toString('hex');
-    case 'boolean':
-    case 'decimal':
-      return column.get(row);
-    default:
-      return column.values[row];
-  }
-}
+import { valueAt } from '../unit/decode/columns.ts';
 
 class Table {
   readonly columns: Columns;

@@ -1,57 +1,9 @@
 import { expect, test } from 'vitest';
-import { type Column, Columns } from '../../../src/arrow/columns.ts';
+import { Columns } from '../../../src/arrow/columns.ts';
 import { DecodeError } from '../../../src/decode/decoder.ts';
 import { type JsonDecoder, jsonDecoder } from '../../../src/decode/json.ts';
-import { type Field, parsePrimitiveType, type Type } from '../../../src/iceberg/types.ts';
-
-/** What a column holds at `row`; members of structs in order, bytes as hexadecimal digits or text. */
-function valueAt(type: Type, column: Column, row: number): unknown {
-  if (column.isNull(row)) return null;
-  const range = (offsets: Int32Array): number[] =>
-    Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
-  switch (column.kind) {
-    case 'struct': {
-      const { fields } = type as Type & { kind: 'struct' };
-      return column.children.map((child, i) => valueAt(fields[i]!.type, child, row));
-    }
-    case 'list':
-      return range(column.offsets).map((i) =>
-        valueAt((type as Type & { kind: 'list' }).element, column.element, i),
-      );
-    case 'map': {
-      const { key, value } = type as Type & { kind: 'map' };
-      return range(column.offsets).map((i) => [valueAt(key, column.key, i), valueAt(value, column.value, i)]);
-    }
-    case 'bytes':
-      return Buffer.from(column.get(row)).toString(type.kind === 'string' ? 'utf8' : 'hex');
-    case 'fixed':
-      return Buffer.from(column.get(row)).toString('hex');
-    case 'boolean':
-    case 'decimal':
-      return column.get(row);
-    default:
-      return column.values[row];
-  }
-}
-
-function field(name: string, type: Type | string, required = false): Field {
-  return { id: 1, name, required, type: typeof type === 'string' ? parsePrimitiveType(type) : type };
-}
-
-function list(element: Type | string): Type {
-  return { kind: 'list', elementId: 2, elementRequired: false, element: field('', element).type };
-}
-
-function map(key: Type | string, value: Type | string): Type {
-  return {
-    kind: 'map',
-    keyId: 2,
-    key: field('', key).type,
-    valueId: 3,
-    valueRequired: false,
-    value: field('', value).type,
-  };
-}
+import type { Field, Type } from '../../../src/iceberg/types.ts';
+import { field, list, map, valueAt } from './columns.ts';
 
 /** The JSON of a Connect struct with these fields, each a schema or the name of a type. */
 function struct(fields: { [name: string]: object | string }): object {

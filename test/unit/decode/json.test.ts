@@ -1,62 +1,11 @@
 import { expect, test } from 'vitest';
-import { type BytesColumn, type Column, Columns, makeColumn } from '../../../src/arrow/columns.ts';
+import { type BytesColumn, Columns, makeColumn } from '../../../src/arrow/columns.ts';
 import { DecodeError } from '../../../src/decode/decoder.ts';
 import { type JsonDecoder, jsonDecoder } from '../../../src/decode/json.ts';
 import type { Epoch } from '../../../src/decode/json-reader.ts';
 import { bytesDecoder, rawJsonDecoder, textDecoder } from '../../../src/decode/plain.ts';
-import { type Field, parsePrimitiveType, type StructType, type Type } from '../../../src/iceberg/types.ts';
-
-/** What a column holds at `row`: bytes of binary and fixed columns as hexadecimal digits. */
-function valueAt(type: Type, column: Column, row: number): unknown {
-  if (column.isNull(row)) return null;
-  const range = (offsets: Int32Array): number[] =>
-    Array.from({ length: offsets[row + 1]! - offsets[row]! }, (_, i) => offsets[row]! + i);
-  switch (column.kind) {
-    case 'struct':
-      return Object.fromEntries(
-        column.children.map((child, i) => {
-          const field = (type as StructType).fields[i]!;
-          return [field.name, valueAt(field.type, child, row)];
-        }),
-      );
-    case 'list':
-      return range(column.offsets).map((i) =>
-        valueAt((type as Type & { kind: 'list' }).element, column.element, i),
-      );
-    case 'map': {
-      const { key, value } = type as Type & { kind: 'map' };
-      return range(column.offsets).map((i) => [valueAt(key, column.key, i), valueAt(value, column.value, i)]);
-    }
-    case 'bytes':
-      return Buffer.from(column.get(row)).toString(type.kind === 'string' ? 'utf8' : 'hex');
-    case 'fixed':
-      return Buffer.from(column.get(row)).toString('hex');
-    case 'boolean':
-    case 'decimal':
-      return column.get(row);
-    default:
-      return column.values[row];
-  }
-}
-
-function field(name: string, type: Type | string, required = false): Field {
-  return { id: 1, name, required, type: typeof type === 'string' ? parsePrimitiveType(type) : type };
-}
-
-function list(element: Type | string, elementRequired = false): Type {
-  return { kind: 'list', elementId: 2, elementRequired, element: field('', element).type };
-}
-
-function map(key: Type | string, value: Type | string, valueRequired = false): Type {
-  return {
-    kind: 'map',
-    keyId: 2,
-    key: field('', key).type,
-    valueId: 3,
-    valueRequired,
-    value: field('', value).type,
-  };
-}
+import type { Field, Type } from '../../../src/iceberg/types.ts';
+import { field, list, map, valueAt } from './columns.ts';
 
 /** A table with a decoder, given records as text or bytes. */
 class Table {
@@ -82,7 +31,7 @@ class Table {
     const { fields } = this.columns.schema;
     expect(this.columns.columns.map((column) => column.length)).toEqual(fields.map(() => 1));
     return Object.fromEntries(
-      fields.map(({ name, type }, i) => [name, valueAt(type, this.columns.columns[i]!, 0)]),
+      fields.map(({ name, type }, i) => [name, valueAt(type, this.columns.columns[i]!, 0, true)]),
     );
   }
 
