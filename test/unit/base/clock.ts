@@ -1,13 +1,14 @@
 import type { Clock } from '../../../src/base/clock.ts';
 
-/** Time that stands still until it is moved. */
-export class ManualClock implements Clock {
-  #nowMs: number;
-  #sleepers: { untilMs: number; wake: () => void }[] = [];
+interface Sleeper {
+  untilMs: number;
+  wake: () => void;
+}
 
-  constructor(nowMs = 1_000_000) {
-    this.#nowMs = nowMs;
-  }
+/** Time that stands still until it is told to go on. */
+export class ManualClock implements Clock {
+  #nowMs = 1_000_000;
+  #sleepers: Sleeper[] = [];
 
   nowMs(): number {
     return this.#nowMs;
@@ -17,29 +18,40 @@ export class ManualClock implements Clock {
     return this.#nowMs;
   }
 
-  get sleepers(): number {
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const sleeper: Sleeper = {
+        untilMs: this.#nowMs + ms,
+        wake: () => {
+          this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+          resolve();
+        },
+      };
+      this.#sleepers.push(sleeper);
+      signal?.addEventListener('abort', sleeper.wake, { once: true });
+    });
+  }
+
+  /** How many wait for time to pass. */
+  get sleeping(): number {
     return this.#sleepers.length;
   }
 
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const sleeper = { untilMs: this.#nowMs + ms, wake: resolve };
-    this.#sleepers.push(sleeper);
-    signal?.addEventListener('abort', () => this.#wake(sleeper), { once: true });
-    return promise;
-  }
-
-  /** Moves time on and lets whoever wakes up act. */
-  async advance(ms: number): Promise<void> {
-    this.#nowMs += ms;
-    for (const sleeper of [...this.#sleepers]) if (sleeper.untilMs <= this.#nowMs) this.#wake(sleeper);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-
-  #wake(sleeper: { wake: () => void }): void {
-    this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
-    sleeper.wake();
+  /** Lets `ms` pass. Whoever wakes on the way does all it can before time goes on. */
+  async pass(ms: number): Promise<void> {
+    const untilMs = this.#nowMs + ms;
+    await settle();
+    for (;;) {
+      const next = this.#sleepers
+        .filter((sleeper) => sleeper.untilMs <= untilMs)
+        .sort((a, b) => a.untilMs - b.untilMs)[0];
+      if (!next) break;
+      this.#nowMs = Math.max(this.#nowMs, next.untilMs);
+      next.wake();
+      await settle();
+    }
+    this.#nowMs = untilMs;
   }
 }
 
@@ -73,4 +85,9 @@ export class SkippingClock implements Clock {
   skip(ms: number): void {
     this.#nowMs += ms;
   }
+}
+
+/** Lets everything happen that needs no time. */
+export async function settle(): Promise<void> {
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
 }

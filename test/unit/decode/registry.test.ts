@@ -6,7 +6,7 @@ import { FatalError, messageOf, NotFoundError, TransientError } from '../../../s
 import type { Log } from '../../../src/base/log.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import { type RegistryOptions, registryClient, type SchemaSource } from '../../../src/decode/registry.ts';
-import { ManualClock } from '../kafka/manual-clock.ts';
+import { ManualClock } from '../base/clock.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 

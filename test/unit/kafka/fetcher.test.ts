@@ -6,7 +6,7 @@ import type { FetchedPartition, FetchResponse } from '../../../src/kafka/fetch-r
 import { Fetcher } from '../../../src/kafka/fetcher.ts';
 import type { LogRange, RecordSet, SourceEvent } from '../../../src/kafka/source.ts';
 import type { ClusterMetadata, FetchRequest, Wire } from '../../../src/kafka/wire.ts';
-import { ManualClock, settle } from './manual-clock.ts';
+import { ManualClock, settle } from '../base/clock.ts';
 import { batch, offsetsOf, readAll } from './record-sets.ts';
 
 const errorCodes = { outOfRange: 1, notLeader: 6, topicAuthorizationFailed: 29, unknownTopicId: 100 };

@@ -5,7 +5,7 @@ import { KafkaError } from '../../../src/kafka/errors.ts';
 import { type GroupMembership, joinGroup } from '../../../src/kafka/group.ts';
 import { keyOf, type TopicPartition } from '../../../src/kafka/topic-partition.ts';
 import type { GroupHeartbeat, GroupHeartbeatAnswer } from '../../../src/kafka/wire.ts';
-import { ManualClock, settle } from './manual-clock.ts';
+import { ManualClock, settle } from '../base/clock.ts';
 
 const intervalMs = 5_000;
 const rebalanceTimeoutMs = 60_000;

@@ -6,7 +6,7 @@ import { KafkaSource, type KafkaSourceOptions } from '../../../src/kafka/kafka-s
 import type { SourceEvent } from '../../../src/kafka/source.ts';
 import { keyOf, parseKey } from '../../../src/kafka/topic-partition.ts';
 import type { ClusterMetadata, Wire } from '../../../src/kafka/wire.ts';
-import { ManualClock, settle } from './manual-clock.ts';
+import { ManualClock, settle } from '../base/clock.ts';
 
 function refusal(id: string): KafkaError {
   return new KafkaError('asking', id, id, undefined);

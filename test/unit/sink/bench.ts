@@ -14,7 +14,7 @@ import type { SinkOptions } from '../../../src/sink/options.ts';
 import { Sink } from '../../../src/sink/sink.ts';
 import type { SinkTotals } from '../../../src/sink/totals.ts';
 import { offsetEncoder } from '../../sim/storage.ts';
-import { ManualClock } from '../kafka/manual-clock.ts';
+import { ManualClock } from '../base/clock.ts';
 import { Lake } from './lake.ts';
 import { sinkOptions } from './options.ts';
 

@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { TransientError } from '../../../src/base/errors.ts';
 import type { Source } from '../../../src/kafka/source.ts';
 import { Mirror } from '../../../src/sink/mirror.ts';
-import { settle } from '../kafka/manual-clock.ts';
+import { settle } from '../base/clock.ts';
 import { LogBook } from './lake.ts';
 
 /** Commits of group offsets that wait to be answered. */
