@@ -86,7 +86,8 @@ export class Assignment {
     for (const topicPartition of asked) {
       const key = keyOf(topicPartition);
       const partition = this.#context.partitions.get(key);
-      if (!partition || !writer.opening.has(key)) continue; // no longer ours
+      // No longer ours, or ours anew: as a partition of another topic of the same name, it may be.
+      if (!partition || writer.opening.get(key) !== topicPartition) continue;
       const position = opened.positions.get(key)!;
       writer.place(topicPartition, partition.lane, position);
       if (writer.phase === 'ready')

@@ -305,3 +305,28 @@ test('what comes back while our own commit of it is under way is taken up behind
   expect(await bench.rows()).toBe(rowsOf(0, 0, 5));
   expect(bench.sink.status().fenced).toBe(0);
 });
+
+test('an answer for a partition that has come back meanwhile, of a topic made anew, is not taken', async () => {
+  const bench = new Bench({ options: { commit: commitNow, onTopicRecreated: 'restart' } });
+  bench.source.group.set('orders-0', { offset: 3, metadata: 'frazil' });
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  bench.source.offsetsGate = first.promise;
+  await bench.start(0);
+  bench.source.lose(0);
+  bench.source.partitions[0] = { topic: 'orders', partition: 0, topicId: 'made anew' };
+  bench.source.group.set('orders-0', { offset: 0, metadata: '' });
+  bench.source.offsetsGate = second.promise;
+  bench.source.assign(0);
+  await bench.pass();
+  first.resolve(); // with the position of a topic that is gone
+  await bench.pass();
+  expect(bench.source.position()).toBeUndefined();
+  second.resolve();
+  await bench.pass();
+  expect(bench.source.position()).toBe(0);
+  bench.source.bringSome(0, 2);
+  await bench.pass(1_100);
+  expect(await bench.rows()).toBe(rowsOf(0, 0, 2));
+  const resolution = await bench.lake.resolve();
+  expect(resolution.type === 'known' && resolution.ledger.topicIds.get('orders')).toBe('made anew');
+});
