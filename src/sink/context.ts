@@ -101,6 +101,11 @@ export class SinkContext {
     for (const { topic, topicId } of topicPartitions) this.#topicIds.set(topic, topicId);
   }
 
+  /** True when the topic is another one than the one of its name that was known so far. */
+  isMadeAnew({ topic, topicId }: AssignedPartition): boolean {
+    return (this.#topicIds.get(topic) ?? topicId) !== topicId;
+  }
+
   origin(): Origin {
     return { clusterId: this.clusterId, topicIds: this.#topicIds };
   }

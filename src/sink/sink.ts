@@ -1,7 +1,7 @@
 import { unreachable } from '../base/assert.ts';
 import { withDeadline } from '../base/clock.ts';
-import { isRetryable, messageOf } from '../base/errors.ts';
-import { fetchBytesMin } from '../kafka/source.ts';
+import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
+import { type AssignedPartition, fetchBytesMin } from '../kafka/source.ts';
 import { Assignment } from './assignment.ts';
 import { CaughtUp } from './caught-up.ts';
 import { SinkContext, type SinkEvent, type SinkPorts } from './context.ts';
@@ -103,7 +103,7 @@ export class Sink {
   #handle(event: SinkEvent): void {
     switch (event.type) {
       case 'assigned':
-        return this.#assignment.onAssigned(event.topicPartitions);
+        return this.#onAssigned(event.topicPartitions);
       case 'revoked':
         return this.#assignment.onRevoked(event.topicPartitions, event.withinMs);
       case 'lost':
@@ -166,6 +166,18 @@ export class Sink {
     const allowed = budget.allowed(ports.source.reservedBytes, staged);
     this.#paused = allowed < fetchBytesMin;
     ports.source.allow(state === 'running' && !this.#isAtEnd ? allowed : 0);
+  }
+
+  #onAssigned(topicPartitions: readonly AssignedPartition[]): void {
+    const anew = topicPartitions.find((topicPartition) => this.#context.isMadeAnew(topicPartition));
+    if (this.#caughtUp && anew)
+      return this.#fail(
+        new FatalError(
+          `reading topic ${anew.topic} up to its end: it was deleted and made anew meanwhile, and where it was to end is ` +
+            'not known any more; run again',
+        ),
+      );
+    this.#assignment.onAssigned(topicPartitions);
   }
 
   // ---- the end ----

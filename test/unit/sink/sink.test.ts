@@ -269,6 +269,19 @@ describe('a bounded run', () => {
     expect(bench.ended).toMatchObject({ rows: 6, caughtUp: true });
   });
 
+  test('under which a topic is made anew fails: where it was to end was said of another one', async () => {
+    const bench = new Bench({ options: { untilCaughtUp: true, onTopicRecreated: 'restart' } });
+    bench.source.logs.set('orders-0', { start: 0, end: 9 });
+    await bench.start(0);
+    bench.source.lose(0);
+    bench.source.partitions[0] = { topic: 'orders', partition: 0, topicId: 'made anew' };
+    bench.source.assign(0);
+    await bench.pass();
+    expect(bench.ended).toMatch(
+      /^reading topic orders up to its end: it was deleted and made anew meanwhile/,
+    );
+  });
+
   test('that is told to stop early ends as any other', async () => {
     const bench = new Bench({ options: { untilCaughtUp: true } });
     bench.source.logs.set('orders-0', { start: 0, end: 9 });
