@@ -19,7 +19,8 @@ export class Mirror {
   readonly #log: Log;
   readonly #done: () => void;
   readonly #mirrored = new Map<TopicPartitionKey, number>();
-  #busy = false;
+  /** What commits under way will have mirrored, without what was forgotten meanwhile. */
+  readonly #underWay = new Set<Map<TopicPartitionKey, number>>();
   #dueAtMs = 0;
   #failures = 0;
 
@@ -32,7 +33,7 @@ export class Mirror {
 
   /** Starts a commit of those `offsets` that have moved, unless one is under way or was just made. */
   follow(offsets: ReadonlyMap<TopicPartitionKey, number>, nowMs: number): void {
-    if (this.#busy || nowMs < this.#dueAtMs || !this.isBehind(offsets)) return;
+    if (this.#isBusy || nowMs < this.#dueAtMs || !this.isBehind(offsets)) return;
     this.#dueAtMs = nowMs + intervalMs;
     this.push(offsets);
   }
@@ -41,24 +42,28 @@ export class Mirror {
   push(offsets: ReadonlyMap<TopicPartitionKey, number>): void {
     const moved = new Map([...offsets].filter(([key, offset]) => offset > (this.#mirrored.get(key) ?? -1)));
     if (moved.size === 0) return;
-    this.#busy = true;
+    const underWay = new Map(moved);
+    this.#underWay.add(underWay);
     this.#source.commitOffsets(moved, metadata).then(
-      () => this.#finish(moved),
+      () => this.#finish(underWay, true),
       (error) => {
         this.#log.warn('the group offsets could not follow the tables; trying again', {
           error: messageOf(error),
         });
-        this.#failures++;
-        this.#finish(new Map());
+        this.#finish(underWay, false);
       },
     );
   }
 
-  #finish(moved: ReadonlyMap<TopicPartitionKey, number>): void {
-    for (const [key, offset] of moved) this.#mirrored.set(key, offset);
-    if (moved.size > 0) this.#failures = 0;
-    this.#busy = false;
+  #finish(offsets: Map<TopicPartitionKey, number>, isMade: boolean): void {
+    this.#underWay.delete(offsets);
+    if (isMade) for (const [key, offset] of offsets) this.#mirrored.set(key, offset);
+    this.#failures = isMade ? 0 : this.#failures + 1;
     this.#done();
+  }
+
+  get #isBusy(): boolean {
+    return this.#underWay.size > 0;
   }
 
   isBehind(offsets: ReadonlyMap<TopicPartitionKey, number>): boolean {
@@ -68,13 +73,15 @@ export class Mirror {
 
   /** Whether a stop has nothing to wait for here; starts what is missing. */
   finish(offsets: ReadonlyMap<TopicPartitionKey, number>): boolean {
-    if (this.#busy) return false;
+    if (this.#isBusy) return false;
     if (!this.isBehind(offsets) || this.#failures >= finalTriesMax) return true;
     this.push(offsets);
     return false;
   }
 
+  /** It is others' now, or will be another topic's: what is under way says nothing of what comes. */
   forget(key: TopicPartitionKey): void {
     this.#mirrored.delete(key);
+    for (const underWay of this.#underWay) underWay.delete(key);
   }
 }

@@ -121,3 +121,12 @@ test('failures that were made good do not count against a later stop', async () 
   expect(mirror.finish(offsets(6))).toBe(false);
   expect(commits.made).toHaveLength(5);
 });
+
+test('what was forgotten while its commit was under way is mirrored anew: it may be another topic’s', async () => {
+  mirror.follow(offsets(50), 1_000);
+  mirror.forget('orders-0');
+  await commits.answer();
+  expect(mirror.isBehind(offsets(3))).toBe(true);
+  mirror.follow(offsets(3), 9_000);
+  expect(commits.made[1]!.offsets).toEqual({ 'orders-0': 3 });
+});
