@@ -55,7 +55,7 @@ make_venv() {
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "${@:1:$#-1}"
 }
 
-mvn_quietly() { JAVA_HOME=$(dirname "$(java_bin 17 javac)") mvn --batch-mode --quiet "$@"; }
+mvn_quietly() { JAVA_HOME=$(dirname "$(java_bin 17 javac)") mvn --batch-mode --quiet -Dstyle.color=never "$@"; }
 
 # ---- Java -------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@ import { type Catalog, parseIdentifier } from '../catalog/catalog.ts';
 import { mainBranch } from '../iceberg/metadata.ts';
 import type { Source } from '../kafka/source.ts';
 import { parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
-import { resolveLedger } from './ledger.ts';
+import { type Origin, sameTopic } from './claims.ts';
+import { emptyLedger, resolveLedger } from './ledger.ts';
 import { loadTable } from './table-commit.ts';
 import type { TableWriter } from './table-writer.ts';
 
@@ -58,6 +59,7 @@ export class CaughtUp {
   async haveOthersLanded(
     ours: ReadonlySet<TopicPartitionKey>,
     pipeline: string,
+    origin: Origin,
     ports: { catalog: Catalog; clock: Clock; source: Source },
   ): Promise<boolean> {
     const others = [...this.#targets].filter(([key, target]) => !ours.has(key) && target > 0);
@@ -68,10 +70,13 @@ export class CaughtUp {
       const resolution = table && resolveLedger(table.metadata, pipeline, mainBranch);
       // Rolled back: what its ledger says is not what had landed.
       if (resolution?.type === 'rolledBack') return false;
-      const next = resolution?.type === 'known' ? resolution.ledger.next : undefined;
+      const ledger = resolution?.type === 'known' ? resolution.ledger : emptyLedger;
       for (const [key, target] of others) {
-        const reached = next?.get(key) ?? group.get(key)?.offset ?? 0;
-        if (writer.takes(parseKey(key).topic) && reached < target) return false;
+        const { topic } = parseKey(key);
+        // Of a topic that was made anew the ledger may still tell the old one's offsets.
+        const isSame = sameTopic(ledger, origin, topic);
+        const reached = isSame ? (ledger.next.get(key) ?? group.get(key)?.offset ?? 0) : 0;
+        if (writer.takes(topic) && reached < target) return false;
       }
     }
     return true;

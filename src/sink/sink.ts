@@ -192,7 +192,12 @@ export class Sink {
     if (!caughtUp) return;
     this.#isAtEnd = caughtUp.isReached(partitions.keys());
     if (!this.#isAtEnd || !caughtUp.isLanded(partitions.keys()) || !caughtUp.isDue(nowMs)) return;
-    const asking = caughtUp.haveOthersLanded(new Set(partitions.keys()), options.pipeline, ports);
+    const asking = caughtUp.haveOthersLanded(
+      new Set(partitions.keys()),
+      options.pipeline,
+      this.#context.origin(),
+      ports,
+    );
     const covered = asking.catch((error) => {
       if (!isRetryable(error)) throw error;
       ports.log.warn('it cannot be told whether everything has landed; asking again', {

@@ -108,7 +108,10 @@ export async function commitFlush(
       // One id for all attempts, unless one was applied and then rolled back: no two snapshots of a table have one id.
       if (snapshotId === undefined || hasSnapshot(table.metadata, snapshotId))
         snapshotId = newSnapshotId(ports.random, table.metadata);
-      const stage = await stageAttempt({ flush, manifest, snapshotId, attempt, table }, options, ports);
+      const prepared = await stageAttempt({ flush, manifest, snapshotId, attempt, table }, options, ports);
+      // Asked last: on a machine that sleeps, what was just written may have taken days.
+      const stage: Stage =
+        prepared.type === 'staged' && isTooOld(flush, ports) ? { type: 'expired' } : prepared;
       if (stage.type !== 'staged') {
         if (stage.type !== 'landed' && !everUnknown) await deleteFiles(flush, manifest, ports);
         return { ...stage, attempts: attempt };
@@ -132,6 +135,11 @@ export async function commitFlush(
     ports.log.warn('a commit did not succeed; trying again', { table: name, attempt, waitMs, reason });
     await ports.clock.sleep(waitMs);
   }
+}
+
+/** Whether a cleaner of orphans may be about to take the flush's files. */
+function isTooOld(flush: Flush, { clock }: CommitPorts): boolean {
+  return clock.nowMs() - flush.createdAtMs > pendingAgeMaxMs;
 }
 
 /** The table as it is now. I9: it must be the very table the files were written for. */
@@ -193,7 +201,6 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
         'rolled the table back or overwrote commits; set onRollback: replay to land the missing offsets again',
     );
   }
-  if (ports.clock.nowMs() - flush.createdAtMs > pendingAgeMaxMs) return { type: 'expired' };
 
   const head = branchHead(metadata, options.branch);
   const sequenceNumber = metadata['last-sequence-number'] + 1;

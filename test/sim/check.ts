@@ -1,44 +1,64 @@
-import { readManifest } from '../../src/iceberg/manifest.ts';
-import { readManifestList } from '../../src/iceberg/manifest-list.ts';
-import { branchHead, parseMetadata, type TableMetadata } from '../../src/iceberg/metadata.ts';
-import { keyOf, type TopicPartitionKey } from '../../src/kafka/topic-partition.ts';
-import type { SimObjects, SimPointers } from './storage.ts';
+import { type ManifestEntry, readManifest } from '../../src/iceberg/manifest.ts';
+import { type ManifestFile, readManifestList } from '../../src/iceberg/manifest-list.ts';
+import { branchHead, parseMetadata, type Snapshot, type TableMetadata } from '../../src/iceberg/metadata.ts';
+import type { SimRecord } from './partition-log.ts';
+import type { EncodedRow, SimObjects } from './storage.ts';
 
 /** What a reader sees: the table through its bytes, never through a writer's memory. */
-export function readTable(
-  objects: SimObjects,
-  pointers: SimPointers,
-  table: string,
-): { metadata: TableMetadata; location: string } {
-  const location = pointers.pointers.get(table)!;
-  return { metadata: parseMetadata(Buffer.from(objects.get(location)).toString('utf8'), location), location };
+export function readMetadata(objects: SimObjects, location: string): TableMetadata {
+  return parsed(objects.get(location), (bytes) =>
+    parseMetadata(Buffer.from(bytes).toString('utf8'), location),
+  );
 }
 
-/** Live rows by topic-partition, in the order found: a doubled offset is there twice. */
-export function liveOffsets(
-  objects: SimObjects,
-  metadata: TableMetadata,
-  topic: string,
-): Map<TopicPartitionKey, number[]> {
-  const found = new Map<TopicPartitionKey, number[]>();
+export function manifestsOf(objects: SimObjects, snapshot: Snapshot): ManifestFile[] {
+  const location = snapshot['manifest-list'];
+  return parsed(objects.get(location), (bytes) => readManifestList(bytes, location));
+}
+
+export function entriesOf(objects: SimObjects, { path }: ManifestFile): ManifestEntry[] {
+  return parsed(objects.get(path), (bytes) => readManifest(bytes, path));
+}
+
+/** What a reader of the branch's head finds. */
+export interface Live {
+  /** Offsets by log, in the order found: a doubled one is there twice. */
+  offsets: Map<string, number[]>;
+  files: number;
+  rows: number;
+  bytes: number;
+}
+
+/** @throws when an object is missing, or a row is not the record it says it is. */
+export function readLive(objects: SimObjects, metadata: TableMetadata, records: readonly SimRecord[]): Live {
+  const live: Live = { offsets: new Map(), files: 0, rows: 0, bytes: 0 };
   const head = branchHead(metadata, 'main');
-  if (!head) return found;
-  for (const manifest of readManifestList(objects.get(head['manifest-list']), head['manifest-list'])) {
-    for (const entry of parsed(objects.get(manifest.path), (bytes) => readManifest(bytes, manifest.path))) {
+  for (const manifest of head ? manifestsOf(objects, head) : []) {
+    for (const entry of entriesOf(objects, manifest)) {
       if (entry.status === 'deleted') continue;
-      for (const [partition, offset] of parsed(objects.get(entry.path), rowsOf)) {
-        const key = keyOf({ topic, partition });
-        const offsets = found.get(key);
+      live.files++;
+      live.rows += entry.recordCount;
+      live.bytes += entry.fileSizeBytes;
+      const rows = parsed(objects.get(entry.path), (bytes) => rowsOf(bytes, entry.path, records));
+      if (rows.length !== entry.recordCount)
+        throw new Error(`${entry.path} has ${rows.length} rows, its manifest says ${entry.recordCount}`);
+      for (const { log, offset } of rows) {
+        const offsets = live.offsets.get(log.id);
         if (offsets) offsets.push(offset);
-        else found.set(key, [offset]);
+        else live.offsets.set(log.id, [offset]);
       }
     }
   }
-  return found;
+  return live;
 }
 
-function rowsOf(bytes: Uint8Array): [number, number][] {
-  return JSON.parse(Buffer.from(bytes).toString('utf8')) as [number, number][];
+function rowsOf(bytes: Uint8Array, path: string, records: readonly SimRecord[]): SimRecord[] {
+  return (JSON.parse(Buffer.from(bytes).toString('utf8')) as EncodedRow[]).map(([partition, offset, n]) => {
+    const record = records[n!];
+    if (!record || record.log.partition !== partition || record.offset !== offset)
+      throw new Error(`${path}: row ${n} says it is partition ${partition} offset ${offset}`);
+    return record;
+  });
 }
 
 const known = new WeakMap<Uint8Array, unknown>();

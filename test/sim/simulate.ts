@@ -1,33 +1,16 @@
-import type { Log } from '../../src/base/log.ts';
-import { seededRandom } from '../../src/base/random.ts';
-import { MetastoreCatalog } from '../../src/catalog/metastore.ts';
-import type { DataFile } from '../../src/iceberg/data-file.ts';
-import { writeManifest } from '../../src/iceberg/manifest.ts';
-import { addedManifest, writeManifestList } from '../../src/iceberg/manifest-list.ts';
-import {
-  branchHead,
-  currentSchema,
-  defaultSpec,
-  type Snapshot,
-  type TableMetadata,
-  writeMetadata,
-} from '../../src/iceberg/metadata.ts';
-import { appendSummary, newSnapshotId } from '../../src/iceberg/snapshot.ts';
-import { applyUpdates, type Update } from '../../src/iceberg/update.ts';
-import { parseKey, type TopicPartitionKey } from '../../src/kafka/topic-partition.ts';
-import { inlineLane } from '../../src/lane/inline.ts';
-import { ledgerNames, resolveLedger } from '../../src/sink/ledger.ts';
 import type { SinkOptions, TableOptions } from '../../src/sink/options.ts';
-import { Sink } from '../../src/sink/sink.ts';
-import { SimBroker, SimSource } from './broker.ts';
-import { liveOffsets, readTable } from './check.ts';
-import { offsetEncoder, SimObjects, SimPointers, simPointers, simStore } from './storage.ts';
+import { SimBroker } from './broker.ts';
+import { Chaos } from './chaos.ts';
+import { Failures } from './failures.ts';
+import { drawFeatures, type Features, tellFeatures } from './features.ts';
+import { Producer, valueFormat } from './records.ts';
+import { pipeline, Tables } from './tables.ts';
+import { SimWorker } from './worker.ts';
 import { Process, World } from './world.ts';
 
 export interface SimResult {
   seed: number;
   commits: number;
-  faults: number;
   /** What went wrong; undefined when nothing did. */
   violation?: string;
   log: string[];
@@ -35,10 +18,10 @@ export interface SimResult {
 
 class Violation extends Error {}
 
-const pipeline = 'sim';
-const topic = 'orders';
-const chaosMs = 240_000;
-const healMs = 30 * 60_000;
+const chaosMs = 210_000;
+const healMs = 20 * 60_000;
+/** A pipeline that must stand still is watched this long: it must not go on after all. */
+const haltedMs = 60_000;
 
 /** One world from one seed: chaos for a while, then peace until everything has landed, or has not. */
 export async function simulate(seed: number): Promise<SimResult> {
@@ -57,231 +40,128 @@ export async function simulate(seed: number): Promise<SimResult> {
 class Simulation {
   readonly seed: number;
   readonly world: World;
+  readonly features: Features;
   readonly broker: SimBroker;
-  readonly objects = new SimObjects();
-  readonly pointers = new SimPointers();
-  readonly tables: readonly TableOptions[];
+  readonly producer: Producer;
+  readonly tables: Tables;
+  readonly failures: Failures;
   readonly options: Omit<SinkOptions, 'worker'>;
-  /** Whether tables are rolled back in this world. */
-  readonly rollbacks: boolean;
-  readonly workers: { process: Process; sink: Sink }[] = [];
-  /** Tables that were rolled back once: group offsets are ahead of them since. */
-  readonly rolledBack = new Set<string>();
-  /** What readers see of each table since its last move. */
-  readonly live = new Map<string, Map<TopicPartitionKey, number[]>>();
-  commits = 0;
+  readonly workers: SimWorker[] = [];
+  readonly happened = new Set<string>();
   violation: Error | undefined;
-  #workerNumber = 0;
+  #seenVersion = -1;
 
   constructor(seed: number) {
     this.seed = seed;
     this.world = new World(seed);
     const { random } = this.world;
-    this.broker = new SimBroker(this.world, topic, 1 + random.below(4));
-    this.rollbacks = random.float() < 0.3;
-    this.tables = Array.from({ length: 1 + random.below(2) }, (_, i) => tableOptions(`sim.t${i}`));
+    this.features = drawFeatures(random);
+    this.world.note(`a world with ${tellFeatures(this.features)}`);
+    const topics = Array.from({ length: this.features.topics }, (_, i) => `topic${i}`);
+    this.broker = new SimBroker(this.world, new Map(topics.map((topic) => [topic, 1 + random.below(4)])));
+    this.producer = new Producer(this.world, this.broker, this.features);
+    // The first table takes every topic, so that none is left without.
+    const tables = Array.from({ length: this.features.tables }, (_, i) =>
+      tableOptions(`sim.t${i}`, i === 0 ? topics : topics.slice(random.below(topics.length)), this.features),
+    );
+    this.tables = new Tables(this.world, this.broker, tables, this.producer.records, (what) =>
+      this.broken(what),
+    );
+    this.failures = new Failures(this.features, this.broker, this.tables, this.happened);
+    const { onGap, onTopicRecreated, bounded, large } = this.features;
     this.options = {
       pipeline,
       engineVersion: 'sim',
-      topics: [topic],
+      topics,
       startAt: 'earliest',
-      onGap: 'halt',
-      onTopicRecreated: 'halt',
-      tables: this.tables,
-      commit: { intervalMs: 500 + random.below(10_000), bytes: 1_000_000, rows: 5 + random.below(200) },
-      heldBytesMax: 64 * 1024 * 1024,
-      untilCaughtUp: false,
+      onGap,
+      onTopicRecreated,
+      tables,
+      commit: { intervalMs: 1_000 + random.below(12_000), bytes: 10_000_000, rows: 5 + random.below(200) },
+      heldBytesMax: large ? 3_000_000 : 64 * 1024 * 1024,
+      untilCaughtUp: bounded,
       graceMs: 5_000,
     };
-    this.pointers.onMove = (table) => this.#guard(() => this.#checkTable(table));
-    this.broker.onOffsets = (offsets) => this.#guard(() => this.#checkOffsets(offsets));
+    this.broker.onOffsets = (offsets) => {
+      try {
+        this.tables.checkOffsets(offsets);
+      } catch (error) {
+        this.broken(error);
+      }
+    };
   }
 
   result(): SimResult {
-    return { seed: this.seed, commits: this.commits, faults: this.world.log.length, log: this.world.log };
+    return { seed: this.seed, commits: this.tables.moves, log: this.world.log };
   }
 
-  /** Violations are found inside callbacks of all kinds: they are kept, and end the run. */
-  #guard(check: () => void): void {
-    try {
-      check();
-    } catch (error) {
-      this.violation ??= error as Error;
-    }
+  /** Violations are found inside callbacks of all kinds: the first is kept, and ends the run. */
+  broken(what: unknown): void {
+    this.violation ??= what instanceof Error ? what : new Violation(String(what));
   }
 
   async run(): Promise<void> {
     const { world } = this;
-    for (let i = 1 + world.random.below(3); i > 0; i--) this.#startWorker();
+    for (let i = 1 + world.random.below(3); i > 0; i--) this.startWorker();
     this.#keepProducing(world.nowMs + chaosMs);
-    this.#keepBreaking(world.nowMs + chaosMs);
-    await world.run(chaosMs, () => this.violation !== undefined);
-    this.#check();
+    new Chaos(this).keepOn(world.nowMs + chaosMs);
+    await this.#runFor(chaosMs, () => false);
+    await this.#runFor(healMs, () => !world.isOut);
+    await this.#peace();
+  }
+
+  async #peace(): Promise<void> {
+    const { world } = this;
     world.note('peace');
     world.faulty = false;
-    for (const worker of this.workers) if (worker.process.frozen) worker.process.thaw();
-    if (!this.workers.some((worker) => worker.process.alive)) this.#startWorker();
-    const landed = await world.run(healMs, () => this.violation !== undefined || this.#everythingLanded());
-    this.#check();
-    if (!landed)
+    this.failures.told.clear();
+    for (const { process } of this.workers) if (process.frozen) process.thaw();
+    if (!this.workers.some((worker) => worker.process.alive)) this.startWorker();
+    const sinceMs = world.nowMs;
+    const done = await this.#runFor(
+      healMs,
+      () => this.#isDone() || (world.nowMs > sinceMs + haltedMs && this.failures.isHaltedLoudly),
+    );
+    if (!done)
       throw new Violation(
         `not everything had landed after ${healMs / 60_000} minutes of peace: ${this.#missing()}\n${this.#whoIsThere()}`,
       );
   }
 
-  #check(): void {
+  async #runFor(ms: number, done: () => boolean): Promise<boolean> {
+    const isDone = await this.world.run(ms, () => this.violation !== undefined || done());
     if (this.violation) throw this.violation;
+    return isDone;
   }
 
-  #startWorker(): void {
-    const { world, objects } = this;
-    const process = new Process(world, `w${++this.#workerNumber}`);
+  startWorker(): void {
+    const { world } = this;
+    const number = this.workers.length + 1;
+    const process = new Process(world, `w${number}`);
     process.skewMs = world.random.float() < 0.3 ? (world.random.float() - 0.5) * 1_200_000 : 0;
-    const store = simStore(objects, process);
-    // Each process draws its own numbers: a crash must not change what the others draw.
-    const random = seededRandom(this.seed * 1000 + this.#workerNumber);
-    const log = logOf(process);
-    const ports = { clock: process.clock, random, log };
-    const sink = new Sink(
-      { ...this.options, worker: process.name },
-      {
-        ...ports,
-        source: new SimSource(this.broker, process),
-        lanes: [inlineLane({ ...ports, store, encoder: offsetEncoder, fetch })],
-        catalog: new MetastoreCatalog(simPointers(this.pointers, process), 'mem://lake', { ...ports, store }),
-        store,
-      },
-    );
     world.note(`${process.name} starts`);
-    const worker = { process, sink };
+    const worker = new SimWorker(process, number, this);
     this.workers.push(worker);
-    sink.run().then(
-      () => this.#ended(worker, 'stopped'),
-      (error: Error) => {
-        if (error.name === 'AssertionError') this.violation ??= error;
-        this.#ended(worker, `failed: ${error.message}`);
-      },
-    );
+    void worker.ended.then((error) => this.#ended(worker, error));
   }
 
-  /** A worker that ended by itself is started again by its supervisor. */
-  #ended(worker: { process: Process }, how: string): void {
-    if (!worker.process.alive) return;
-    this.world.note(`${worker.process.name} ${how}`);
-    worker.process.alive = false;
-    this.world.after(2_000, () => this.#startWorker());
+  /** A worker that ended by itself is started again by its supervisor. It must have had a reason to fail. */
+  #ended({ process }: SimWorker, error: Error | undefined): void {
+    if (!process.alive) return;
+    this.world.note(`${process.name} ${error ? `failed: ${error.message}` : 'stopped'}`);
+    process.alive = false;
+    if (error && !this.failures.isAllowed(error)) {
+      this.world.note(this.failures.tell(error));
+      this.broken(error);
+    }
+    this.world.after(2_000, () => this.startWorker());
   }
 
   #keepProducing(untilMs: number): void {
-    if (this.world.nowMs > untilMs) return;
-    for (const key of this.broker.logs.keys())
-      if (this.world.random.float() < 0.6) this.broker.produce(key, this.world.random.below(8));
-    this.world.after(this.world.random.float() * 3_000, () => this.#keepProducing(untilMs));
-  }
-
-  #keepBreaking(untilMs: number): void {
     const { random } = this.world;
-    this.world.after(random.float() * 15_000, () => {
-      if (this.world.nowMs > untilMs) return;
-      this.#breakSomething();
-      this.#keepBreaking(untilMs);
-    });
-  }
-
-  #breakSomething(): void {
-    const { world } = this;
-    const alive = this.workers.filter((worker) => worker.process.alive);
-    const victim = alive[world.random.below(Math.max(1, alive.length))];
-    switch (world.random.below(9)) {
-      case 0:
-        if (!victim) return;
-        world.note(`${victim.process.name} is killed`);
-        victim.process.alive = false;
-        world.after(world.random.float() * 5_000, () => this.#startWorker());
-        return;
-      case 1: {
-        if (!victim) return;
-        const ms = world.random.float() * 40_000;
-        world.note(`${victim.process.name} freezes for ${ms.toFixed(0)} ms`);
-        victim.process.frozen = true;
-        world.after(ms, () => victim.process.thaw());
-        return;
-      }
-      case 2:
-        if (alive.length < 4) this.#startWorker();
-        return;
-      case 3:
-        victim?.sink.stop('SIGTERM');
-        return;
-      case 4:
-        world.note('group: rebalance');
-        this.broker.shake();
-        return;
-      case 5:
-        return this.#foreign('compaction', compacted);
-      case 6:
-        return this.#foreign('expiry', expired);
-      case 7:
-        if (this.rollbacks) this.#foreign('rollback', world.random.float() < 0.7 ? rolledBack : replaced);
-        return;
-      default:
-        if (victim) victim.process.skewMs = (world.random.float() - 0.5) * 1_200_000;
-    }
-  }
-
-  /** Somebody else's commit. */
-  #foreign(
-    what: string,
-    change: (simulation: Simulation, metadata: TableMetadata) => TableMetadata | undefined,
-  ): void {
-    const table = this.tables[this.world.random.below(this.tables.length)]!.table;
-    if (!this.pointers.pointers.has(table)) return;
-    const { metadata, location } = readTable(this.objects, this.pointers, table);
-    const next = change(this, metadata);
-    if (!next) return;
-    const to = `${location.replace(/\/[^/]*$/, '')}/foreign-${this.world.random.below(1e9)}-${this.commits}.metadata.json`;
-    this.objects.put(to, Buffer.from(writeMetadata(next)));
-    this.world.note(`${table}: foreign ${what}`);
-    if (what === 'rollback') this.rolledBack.add(table);
-    this.pointers.swap(table, location, to);
-  }
-
-  /**
-   * After every commit: of each topic-partition the table holds exactly the visible records below its ledger, each once
-   * (I1, I2), and no file it names has been deleted (I4: reading them is the test).
-   */
-  #checkTable(table: string): void {
-    this.commits++;
-    const { metadata } = readTable(this.objects, this.pointers, table);
-    const resolution = resolveLedger(metadata, pipeline, 'main');
-    const ledger =
-      resolution.type === 'known'
-        ? resolution.ledger
-        : resolution.type === 'rolledBack'
-          ? resolution.lineage
-          : undefined;
-    const next = typeof ledger === 'object' ? ledger.next : new Map<TopicPartitionKey, number>();
-    const live = liveOffsets(this.objects, metadata, topic);
-    this.live.set(table, live);
-    for (const key of this.broker.logs.keys()) {
-      const found = (live.get(key) ?? []).toSorted((a, b) => a - b);
-      const expected = this.broker.visible(key, 0, next.get(key) ?? 0);
-      if (found.join() !== expected.join())
-        throw new Violation(`${table} ${key}: ledger ${next.get(key)}, ${difference(found, expected)}`);
-    }
-  }
-
-  /** I3: below a group offset every record is in every table. */
-  #checkOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>): void {
-    for (const { table } of this.tables) {
-      if (this.rolledBack.has(table)) continue;
-      for (const [key, offset] of offsets) {
-        const live = new Set(this.live.get(table)?.get(key));
-        const missing = this.broker.visible(key, 0, offset).filter((each) => !live.has(each));
-        if (missing.length > 0)
-          throw new Violation(`I3: group offset ${key} ${offset}, but ${table} lacks ${missing.join()}`);
-      }
-    }
+    if (this.world.nowMs > untilMs) return;
+    for (const key of this.broker.logs.keys()) if (random.float() < 0.6) this.producer.produce(key, 8);
+    this.world.after(random.float() * 3_000, () => this.#keepProducing(untilMs));
   }
 
   #whoIsThere(): string {
@@ -292,144 +172,44 @@ class Simulation {
     );
   }
 
-  #everythingLanded(): boolean {
+  /** Whether nothing is left to do; looked at only when something has moved. */
+  #isDone(): boolean {
+    const version = this.tables.moves + this.broker.moves;
+    if (version === this.#seenVersion) return false;
+    this.#seenVersion = version;
     return this.#missing() === '';
   }
 
+  /** What has not landed, or is not yet told to the group; '' when nothing is left to do. */
   #missing(): string {
-    const missing: string[] = [];
-    for (const { table } of this.tables) {
-      for (const [key, log] of this.broker.logs) {
-        const expected = this.broker.visible(key, 0, log.visible.length).length;
-        const found = this.live.get(table)?.get(key)?.length ?? 0;
-        if (found !== expected) missing.push(`${table} ${key} ${found} of ${expected}`);
-      }
-    }
-    return missing.join('; ');
+    const ends = new Map([...this.broker.logs].map(([key, { end }]) => [key, end]));
+    const unlanded = this.tables.unlanded(ends);
+    if (unlanded !== '') return unlanded;
+    return [...this.broker.logs]
+      .map(([key, log]) => ({ key, end: log.end, furthest: this.broker.furthest.get(log.id) ?? 0 }))
+      .filter(({ end, furthest }) => furthest < end)
+      .map(({ key, end, furthest }) => `the group is at ${furthest} of ${end} in ${key}`)
+      .join('; ');
   }
 }
 
-function difference(found: readonly number[], expected: readonly number[]): string {
-  const doubled = found.filter((offset, i) => found[i - 1] === offset);
-  const missing = expected.filter((offset) => !found.includes(offset));
-  const strange = found.filter((offset) => !expected.includes(offset));
-  return `doubled [${doubled.join()}], missing [${missing.join()}], beyond the ledger [${strange.join()}]`;
-}
-
-function logOf(process: Process): Log {
-  const say = (message: string, fields?: Record<string, unknown>): void =>
-    process.world.note(`${process.name} ${message} ${fields ? JSON.stringify(fields) : ''}`);
-  return { debug: say, info: say, warn: say, error: say };
-}
-
-function tableOptions(table: string): TableOptions {
+function tableOptions(table: string, topics: string[], features: Features): TableOptions {
+  const n = { id: 0, name: 'n', required: true, type: { kind: 'long' } } as const;
+  const pad = { id: 0, name: 'pad', required: false, type: { kind: 'string' } } as const;
+  const hasPad = features.large || features.values === 'avro';
   return {
     table,
-    topics: [topic],
+    topics,
     create: true,
-    fields: [{ id: 0, name: 'n', required: true, type: { kind: 'long' } }],
+    fields: features.values === 'described' ? [] : hasPad ? [n, pad] : [n],
     partitionBy: [],
     metadataColumns: true,
     keyColumn: undefined,
-    properties: {},
-    value: { format: 'json', envelope: 'none', epoch: 'ms' },
+    properties: { 'write.metadata.previous-versions-max': '3' },
+    value: valueFormat(features),
     key: { format: 'bytes' },
-    onError: 'halt',
-    onTombstone: 'skip',
-    onRollback: 'replay',
+    onError: features.onError,
+    onTombstone: features.onTombstone,
+    onRollback: features.onRollback,
   };
-}
-
-/** All live rows into one file, by a job that knows nothing of us. */
-function compacted(simulation: Simulation, metadata: TableMetadata): TableMetadata | undefined {
-  const head = branchHead(metadata, 'main');
-  if (!head) return undefined;
-  const { objects, world } = simulation;
-  const live = liveOffsets(objects, metadata, topic);
-  const rows = [...live].flatMap(([key, offsets]) =>
-    offsets.map((offset): [number, number] => [parseKey(key).partition, offset]),
-  );
-  if (rows.length === 0) return undefined;
-  const unique = `${metadata.location}/compacted-${world.random.below(1e9)}-${simulation.commits}`;
-  const file = { path: `${unique}.parquet`, recordCount: rows.length, ...emptyFile };
-  objects.put(file.path, Buffer.from(JSON.stringify(rows)));
-  const schema = currentSchema(metadata);
-  const spec = defaultSpec(metadata);
-  const manifest = writeManifest(schema, spec, [], [file], world.random.bytes(16));
-  objects.put(`${unique}-m0.avro`, manifest);
-  const snapshotId = newSnapshotId(world.random, metadata);
-  const sequenceNumber = metadata['last-sequence-number'] + 1;
-  const row = addedManifest(
-    { path: `${unique}-m0.avro`, length: manifest.length },
-    { snapshotId, sequenceNumber },
-    spec,
-    [],
-    [file],
-  );
-  const header = { snapshotId, parentSnapshotId: head['snapshot-id'], sequenceNumber };
-  objects.put(`${unique}-snap.avro`, writeManifestList(header, [row], world.random.bytes(16)));
-  const snapshot: Snapshot = {
-    'snapshot-id': snapshotId,
-    'parent-snapshot-id': head['snapshot-id'],
-    'sequence-number': sequenceNumber,
-    'timestamp-ms': Math.round(world.nowMs),
-    'manifest-list': `${unique}-snap.avro`,
-    summary: { ...appendSummary(head, [], { created: 1, kept: 0 }, {}), operation: 'replace' },
-  };
-  return applied(simulation, metadata, snapshot);
-}
-
-const emptyFile: Omit<DataFile, 'path' | 'recordCount'> = {
-  format: 'PARQUET',
-  partition: [],
-  fileSizeBytes: 1,
-  columnSizes: new Map(),
-  valueCounts: new Map(),
-  nullValueCounts: new Map(),
-  nanValueCounts: new Map(),
-  lowerBounds: new Map(),
-  upperBounds: new Map(),
-  splitOffsets: [],
-};
-
-function applied(simulation: Simulation, metadata: TableMetadata, snapshot: Snapshot): TableMetadata {
-  const updates: Update[] = [
-    { action: 'add-snapshot', snapshot },
-    {
-      action: 'set-snapshot-ref',
-      'ref-name': 'main',
-      type: 'branch',
-      'snapshot-id': snapshot['snapshot-id'],
-    },
-  ];
-  return applyUpdates(metadata, 'foreign', updates, Math.round(simulation.world.nowMs));
-}
-
-/** Only the newest snapshot is kept: the ledger in older summaries is gone. */
-function expired(_simulation: Simulation, metadata: TableMetadata): TableMetadata | undefined {
-  const head = branchHead(metadata, 'main');
-  // After a rollback that nobody has resolved yet it would hide what happened: the one case that cannot be told.
-  if (resolveLedger(metadata, pipeline, 'main').type === 'rolledBack') return undefined;
-  return head && { ...metadata, snapshots: [head] };
-}
-
-/** Back to an ancestor of ours, as an operator undoes a bad load: the branch is moved, no snapshot is made. */
-function rolledBack({ world }: Simulation, metadata: TableMetadata): TableMetadata | undefined {
-  if (resolveLedger(metadata, pipeline, 'main').type !== 'known') return undefined;
-  const own = metadata.snapshots.filter(
-    (snapshot) => snapshot.summary[ledgerNames(pipeline).offsets] !== undefined,
-  );
-  const back = own[world.random.below(Math.max(1, own.length - 1))];
-  if (!back || back === branchHead(metadata, 'main')) return undefined;
-  return {
-    ...metadata,
-    'current-snapshot-id': back['snapshot-id'],
-    refs: { ...metadata.refs, main: { 'snapshot-id': back['snapshot-id'], type: 'branch' } },
-  };
-}
-
-/** CREATE OR REPLACE TABLE: the same table with the same properties begins anew, without a snapshot. */
-function replaced(_simulation: Simulation, metadata: TableMetadata): TableMetadata | undefined {
-  if (resolveLedger(metadata, pipeline, 'main').type !== 'known') return undefined;
-  return { ...metadata, 'current-snapshot-id': null, refs: {}, 'snapshot-log': [] };
 }

@@ -8,11 +8,15 @@ import type { Process } from './world.ts';
 /** The objects of the world, whoever put them there. Nothing is ever overwritten. */
 export class SimObjects {
   readonly objects: Map<string, Uint8Array> = new Map();
-  readonly deleted: Set<string> = new Set();
+  /** When each object was first sent. */
+  readonly sentAtMs: Map<string, number> = new Map();
+  /** Called when a worker asks for an object to be deleted, and again when that is done. */
+  onDelete: (location: string, worker: string) => void = () => {};
 
-  put(location: string, bytes: Uint8Array): void {
+  put(location: string, bytes: Uint8Array, atMs: number): void {
     if (this.objects.has(location)) throw new AlreadyExistsError(`writing ${location}: it exists already`);
     this.objects.set(location, bytes);
+    if (!this.sentAtMs.has(location)) this.sentAtMs.set(location, atMs);
   }
 
   get(location: string): Uint8Array {
@@ -20,36 +24,57 @@ export class SimObjects {
     if (!bytes) throw new NotFoundError(`reading ${location}: no such object`);
     return bytes;
   }
-
-  delete(location: string): void {
-    this.objects.delete(location);
-    this.deleted.add(location);
-  }
 }
 
 /** The store as one process sees it, over a network. */
 export function simStore(objects: SimObjects, process: Process): Store {
   const short = (location: string): string => location.slice(location.lastIndexOf('/') + 1);
   return {
-    put: (location, parts) =>
-      process.call(`put ${short(location)}`, () =>
-        objects.put(location, new Uint8Array(Buffer.concat(parts))),
-      ),
+    put: (location, parts) => {
+      const { nowMs } = process.world;
+      if (!objects.sentAtMs.has(location)) objects.sentAtMs.set(location, nowMs);
+      return process.call(`put ${short(location)}`, () =>
+        objects.put(location, new Uint8Array(Buffer.concat(parts)), nowMs),
+      );
+    },
     get: (location) => process.call(`get ${short(location)}`, () => objects.get(location)),
-    delete: (location) => process.call(`delete ${short(location)}`, () => objects.delete(location)),
+    delete: (location) => {
+      objects.onDelete(location, process.name);
+      return process.call(`delete ${short(location)}`, () => {
+        objects.onDelete(location, process.name);
+        objects.objects.delete(location);
+      });
+    },
   };
+}
+
+/** A commit that a worker has asked the catalog for. */
+export interface SwapRequest {
+  readonly worker: string;
+  readonly table: string;
+  readonly to: string;
 }
 
 /** The metastore of the world: one pointer per table, swapped by compare-and-swap. */
 export class SimPointers {
   readonly pointers: Map<string, string> = new Map();
-  /** Called after each move of a table. */
-  onMove: (table: string) => void = () => {};
+  /** Called after each move of a table; `by` is undefined for foreign moves. */
+  onMove: (table: string, from: string | undefined, by: string | undefined) => void = () => {};
+  onRequest: (request: SwapRequest) => void = () => {};
+  /** Called when the worker hears what became of a request. */
+  onAnswer: (request: SwapRequest, heard: 'applied' | 'rejected' | 'unknown') => void = () => {};
 
-  swap(table: string, from: string, to: string): boolean {
+  swap(table: string, from: string, to: string, by?: string): boolean {
     if (this.pointers.get(table) !== from) return false;
     this.pointers.set(table, to);
-    this.onMove(table);
+    this.onMove(table, from, by);
+    return true;
+  }
+
+  insert(table: string, location: string, by?: string): boolean {
+    if (this.pointers.has(table)) return false;
+    this.pointers.set(table, location);
+    this.onMove(table, undefined, by);
     return true;
   }
 }
@@ -64,43 +89,52 @@ export function simPointers(server: SimPointers, process: Process): Pointers {
       return location === undefined ? undefined : { location };
     },
     insert: (identifier, location) =>
-      process.call('create table', () => {
-        const table = formatIdentifier(identifier);
-        if (server.pointers.has(table)) return false;
-        server.pointers.set(table, location);
-        return true;
-      }),
+      process.call('create table', () => server.insert(formatIdentifier(identifier), location, process.name)),
     async swap(identifier, from, to) {
+      const request = { worker: process.name, table: formatIdentifier(identifier), to };
+      server.onRequest(request);
       try {
         const applied = await process.call('swap', () =>
-          server.swap(formatIdentifier(identifier), from.location, to),
+          server.swap(request.table, from.location, to, process.name),
         );
+        server.onAnswer(request, applied ? 'applied' : 'rejected');
         return applied ? { type: 'applied' } : { type: 'rejected', reason: 'the table has moved' };
       } catch (error) {
-        return {
-          type: messageOf(error).endsWith('refused') ? 'rejected' : 'unknown',
-          reason: messageOf(error),
-        };
+        const reason = messageOf(error);
+        const type = reason.endsWith('refused') ? 'rejected' : 'unknown';
+        server.onAnswer(request, type);
+        return { type, reason };
       }
     },
     async close() {},
   };
 }
 
+/** A row of {@link offsetEncoder}: partition, offset and, where the table has a column `n`, its number. */
+export type EncodedRow = [partition: number, offset: number, n?: number];
+
 /** Data files that say which offsets are in them: what a Parquet file would be read for. */
 export const offsetEncoder: Encoder = {
   open(schema) {
-    const partitionColumn = schema.fields.findIndex((field) => field.name === '_kafka_partition');
-    const offsetColumn = schema.fields.findIndex((field) => field.name === '_kafka_offset');
-    const rows: [number, number][] = [];
+    const index = (name: string): number => schema.fields.findIndex((field) => field.name === name);
+    const [partitionColumn, offsetColumn, nColumn] = [
+      index('_kafka_partition'),
+      index('_kafka_offset'),
+      index('n'),
+    ];
+    const rows: EncodedRow[] = [];
     return {
       heldBytes: 0,
       writtenBytes: 0,
-      async write(columns) {
-        const partitions = columns.columns[partitionColumn] as { values?: Int32Array };
-        const offsets = columns.columns[offsetColumn] as { values?: BigInt64Array };
-        for (let i = 0; i < columns.rows; i++)
-          rows.push([partitions.values![i]!, Number(offsets.values![i]!)]);
+      async write({ columns, rows: count }) {
+        const partitions = columns[partitionColumn] as { values?: Int32Array };
+        const offsets = columns[offsetColumn] as { values?: BigInt64Array };
+        const numbers = (columns[nColumn] as { values?: BigInt64Array | Int32Array } | undefined)?.values;
+        for (let i = 0; i < count; i++) {
+          const row: EncodedRow = [partitions.values![i]!, Number(offsets.values![i]!)];
+          if (numbers) row.push(Number(numbers[i]!));
+          rows.push(row);
+        }
       },
       async close() {
         const bytes = Buffer.from(JSON.stringify(rows));

@@ -11,9 +11,13 @@ export class World {
   nowMs = 1_700_000_000_000;
   /** Faults happen only while this is true. */
   faulty = true;
+  /** Store and catalog refuse everything. */
+  isOut = false;
   readonly rates: FaultRates;
+  /** Changes with every leap. */
+  epoch = 0;
   readonly log: string[] = [];
-  readonly #events: { atMs: number; order: number; run: () => void }[] = [];
+  readonly #events = new EventQueue();
   #order = 0;
 
   constructor(seed: number) {
@@ -26,6 +30,13 @@ export class World {
   /** Runs `run` after `ms` of virtual time. */
   after(ms: number, run: () => void): void {
     this.#events.push({ atMs: this.nowMs + Math.max(0, ms), order: this.#order++, run });
+  }
+
+  /** Time passes, and nothing else happens: what was to come comes as much later, and no request lives that long. */
+  leap(ms: number): void {
+    this.epoch++;
+    this.nowMs += ms;
+    for (const event of this.#events.events) event.atMs += ms;
   }
 
   note(text: string): void {
@@ -47,23 +58,56 @@ export class World {
     for (;;) {
       await settle();
       if (done()) return true;
-      const next = this.#earliest();
-      if (next === -1 || this.#events[next]!.atMs > endMs) return false;
-      const [event] = this.#events.splice(next, 1);
-      this.nowMs = Math.max(this.nowMs, event!.atMs);
-      event!.run();
+      const event = this.#events.peek();
+      if (!event || event.atMs > endMs) return false;
+      this.#events.pop();
+      this.nowMs = Math.max(this.nowMs, event.atMs);
+      event.run();
     }
+  }
+}
+
+interface WorldEvent {
+  atMs: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+/** A binary heap: the earliest event is on top, of those of one moment the one that was put there first. */
+class EventQueue {
+  readonly events: WorldEvent[] = [];
+
+  peek(): WorldEvent | undefined {
+    return this.events[0];
   }
 
-  /** Index of the next event, -1 when there is none. */
-  #earliest(): number {
-    let best = -1;
-    for (let i = 0; i < this.#events.length; i++) {
-      const [a, b] = [this.#events[i]!, this.#events[best]];
-      if (!b || a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)) best = i;
+  push(event: WorldEvent): void {
+    let i = this.events.push(event) - 1;
+    for (let parent = (i - 1) >> 1; i > 0 && isEarlier(event, this.events[parent]!); parent = (i - 1) >> 1) {
+      this.events[i] = this.events[parent]!;
+      i = parent;
     }
-    return best;
+    this.events[i] = event;
   }
+
+  pop(): void {
+    const last = this.events.pop()!;
+    const { length } = this.events;
+    if (length === 0) return;
+    let i = 0;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child + 1 < length && isEarlier(this.events[child + 1]!, this.events[child]!)) child++;
+      if (child >= length || !isEarlier(this.events[child]!, last)) break;
+      this.events[i] = this.events[child]!;
+      i = child;
+    }
+    this.events[i] = last;
+  }
+}
+
+function isEarlier(a: WorldEvent, b: WorldEvent): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 }
 
 export interface FaultRates {
@@ -88,8 +132,13 @@ export class Process {
   readonly clock: Clock;
   alive = true;
   frozen = false;
+  lastFrozenAtMs = 0;
   /** What this machine's clock is off by. */
   skewMs = 0;
+  /** Calls that have not been answered, with the time they were sent. */
+  readonly calls: Map<symbol, { doing: string; sentAtMs: number }> = new Map();
+  /** Connections do not outlive days of silence: answers on an older one never come. */
+  connection = 0;
   readonly #waiting: (() => void)[] = [];
 
   constructor(world: World, name: string) {
@@ -97,6 +146,7 @@ export class Process {
     this.name = name;
     this.clock = {
       nowMs: () => Math.round(world.nowMs + this.skewMs),
+      monotonicMs: () => world.nowMs,
       sleep: (ms, signal) =>
         new Promise((resolve) => {
           if (signal?.aborted) return resolve();
@@ -115,6 +165,11 @@ export class Process {
     });
   }
 
+  freeze(): void {
+    this.frozen = true;
+    this.lastFrozenAtMs = this.world.nowMs;
+  }
+
   thaw(): void {
     this.frozen = false;
     for (const run of this.#waiting.splice(0)) if (this.alive) run();
@@ -125,23 +180,35 @@ export class Process {
    * whether the caller still lives.
    */
   call<T>(doing: string, apply: () => T): Promise<T> {
-    const { world } = this;
+    const { world, connection } = this;
+    const { epoch } = world;
+    const call = Symbol(doing);
+    this.calls.set(call, { doing, sentAtMs: world.nowMs });
     return new Promise((resolve, reject) => {
-      const failed = (how: string) => (): void => {
+      const failed = (how: string): void => {
         world.note(`${this.name} ${doing}: ${how}`);
         reject(new TransientError(`${doing}: ${how}`));
       };
+      const answer = (ms: number, give: () => void): void =>
+        this.deliver(ms, () => {
+          this.calls.delete(call);
+          if (connection === this.connection) give();
+          else failed('connection reset');
+        });
       const sendMs = world.delayMs();
-      if (world.chance(world.rates.refused)) return this.deliver(sendMs, failed('refused'));
+      if (world.isOut || world.chance(world.rates.refused)) return answer(sendMs, () => failed('refused'));
       if (world.chance(world.rates.late)) {
-        world.after(sendMs + world.random.float() * 120_000, () => attempt(apply));
-        return this.deliver(sendMs, failed('timed out, applied late'));
+        world.after(sendMs + world.random.float() * 120_000, () => {
+          if (epoch === world.epoch) attempt(apply);
+        });
+        return answer(sendMs, () => failed('timed out, applied late'));
       }
       world.after(sendMs, () => {
+        if (epoch !== world.epoch) return answer(0, () => failed('connection reset'));
         const outcome = attempt(apply);
         const replyMs = world.delayMs();
-        if (world.chance(world.rates.lostReply)) return this.deliver(replyMs, failed('reply lost'));
-        this.deliver(replyMs, () => (outcome.ok ? resolve(outcome.value) : reject(outcome.error)));
+        if (world.chance(world.rates.lostReply)) return answer(replyMs, () => failed('reply lost'));
+        answer(replyMs, () => (outcome.ok ? resolve(outcome.value) : reject(outcome.error)));
       });
     });
   }

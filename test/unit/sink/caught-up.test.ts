@@ -117,8 +117,13 @@ describe('the others are done', () => {
   }
 
   const source = new ScriptedSource(2);
+  let origin = { clusterId: 'c', topicIds: new Map([['orders', 'id']]) };
   const othersLanded = (caughtUp: CaughtUp, pipeline = 'shop', ours: string[] = []): Promise<boolean> =>
-    caughtUp.haveOthersLanded(new Set(ours), pipeline, { catalog: lake.catalog, clock: lake.clock, source });
+    caughtUp.haveOthersLanded(new Set(ours), pipeline, origin, {
+      catalog: lake.catalog,
+      clock: lake.clock,
+      source,
+    });
 
   test('when the tables’ ledgers have reached the ends of the logs, and not before', async () => {
     const caughtUp = new CaughtUp(new Map([['orders-0', 10]]), [writer]);
@@ -147,6 +152,15 @@ describe('the others are done', () => {
     // Where the table has heard of it, the group has no say.
     source.group.set('orders-0', { offset: 99, metadata: 'frazil' });
     expect(await othersLanded(new CaughtUp(new Map([['orders-0', 50]]), [writer]))).toBe(false);
+  });
+
+  test('not by the offsets of a topic that is gone', async () => {
+    const caughtUp = new CaughtUp(new Map([['orders-0', 3]]), [writer]);
+    expect(await othersLanded(caughtUp)).toBe(true);
+    const before = origin;
+    origin = { ...origin, topicIds: new Map([['orders', 'made anew']]) };
+    expect(await othersLanded(caughtUp)).toBe(false);
+    origin = before;
   });
 
   test('not while the table is rolled back: what its ledger says is not what is in it', async () => {

@@ -1,0 +1,70 @@
+import { branchHead, type Snapshot } from '../../src/iceberg/metadata.ts';
+import { entriesOf, manifestsOf, readMetadata } from './check.ts';
+import type { SimObjects, SimPointers, SwapRequest } from './storage.ts';
+
+/**
+ * Which objects somebody relies on, or may come to (I4): all that a table has ever named, and all that is named in a
+ * commit whose outcome is not known, or not yet. And what each flush has written (I7).
+ */
+export class NamedObjects {
+  readonly #objects: SimObjects;
+  readonly #broken: (what: string) => void;
+  readonly #named = new Set<string>();
+  readonly #pending = new Map<SwapRequest, readonly string[]>();
+  readonly #flushes = new Map<string, string>();
+  readonly #flushName: string;
+
+  constructor(objects: SimObjects, pointers: SimPointers, flushName: string, broken: (what: string) => void) {
+    this.#objects = objects;
+    this.#flushName = flushName;
+    this.#broken = broken;
+    objects.onDelete = (location, worker) => this.#checkDelete(location, worker);
+    pointers.onRequest = (request) => this.#onRequest(request);
+    pointers.onAnswer = (request, heard) => {
+      const names = this.#pending.get(request)!;
+      this.#pending.delete(request);
+      if (heard !== 'rejected') for (const name of names) this.#named.add(name);
+    };
+  }
+
+  /** A table has this snapshot now. */
+  add(location: string, snapshot: Snapshot | undefined): void {
+    this.#named.add(location);
+    if (snapshot) for (const name of this.namesOf(snapshot)) this.#named.add(name);
+  }
+
+  /** The objects of a snapshot that those before it do not have. */
+  namesOf(snapshot: Snapshot): string[] {
+    const names = [snapshot['manifest-list']];
+    for (const manifest of manifestsOf(this.#objects, snapshot)) {
+      if (manifest.addedSnapshotId !== snapshot['snapshot-id']) continue;
+      names.push(manifest.path);
+      for (const { path } of entriesOf(this.#objects, manifest)) names.push(path);
+    }
+    return names;
+  }
+
+  #onRequest(request: SwapRequest): void {
+    const snapshot = branchHead(readMetadata(this.#objects, request.to), 'main')!;
+    let names: string[];
+    try {
+      names = this.namesOf(snapshot);
+    } catch (error) {
+      return this.#broken(`I4: ${request.worker} asks for a commit of what is not there: ${String(error)}`);
+    }
+    this.#pending.set(request, [request.to, ...names]);
+    const flush = snapshot.summary[this.#flushName];
+    const written = names.slice(1).join();
+    if (flush === undefined || written === '') return;
+    const before = this.#flushes.get(flush) ?? written;
+    this.#flushes.set(flush, written);
+    if (before !== written)
+      this.#broken(`I7: flush ${flush} was written again: first ${before}, now ${written}`);
+  }
+
+  #checkDelete(location: string, worker: string): void {
+    const isPending = [...this.#pending.values()].some((names) => names.includes(location));
+    if (this.#named.has(location)) this.#broken(`I4: ${worker} deletes ${location}, which is named`);
+    else if (isPending) this.#broken(`I4: ${worker} deletes ${location}, which a commit under way names`);
+  }
+}

@@ -1,0 +1,77 @@
+import { branchHead, type Snapshot, type TableMetadata } from '../../src/iceberg/metadata.ts';
+import { type Live, manifestsOf } from './check.ts';
+import type { SimObjects } from './storage.ts';
+
+/** What the table format asks of a commit, however right its rows are. @returns what is broken. */
+export function brokenRule(
+  objects: SimObjects,
+  base: TableMetadata,
+  baseLocation: string,
+  now: TableMetadata,
+  live: Live,
+): string | undefined {
+  const head = branchHead(now, 'main')!;
+  return (
+    brokenIdentity(base, now, head) ??
+    brokenTime(base, baseLocation, now, head) ??
+    brokenSums(objects, head, live)
+  );
+}
+
+function brokenIdentity(base: TableMetadata, now: TableMetadata, head: Snapshot): string | undefined {
+  const parent = branchHead(base, 'main')?.['snapshot-id'];
+  if (now['table-uuid'] !== base['table-uuid']) return 'the table has another uuid';
+  if (head['parent-snapshot-id'] !== parent)
+    return `its parent is ${head['parent-snapshot-id']}, the head was ${parent}`;
+  const sequenceNumber = base['last-sequence-number'] + 1;
+  if (head['sequence-number'] !== sequenceNumber || now['last-sequence-number'] !== sequenceNumber)
+    return `its sequence number is ${head['sequence-number']}, the next one was ${sequenceNumber}`;
+  const ids = now.snapshots.map((snapshot) => snapshot['snapshot-id']);
+  if (new Set(ids).size !== base.snapshots.length + 1)
+    return 'not all snapshots are still there, and one more';
+  if (now['current-snapshot-id'] !== head['snapshot-id'])
+    return 'the current snapshot is not the head of main';
+  return undefined;
+}
+
+/** Java refuses to load metadata whose logs are not sorted (`TableMetadata`: by more than a minute; here at all). */
+function brokenTime(
+  base: TableMetadata,
+  baseLocation: string,
+  now: TableMetadata,
+  head: Snapshot,
+): string | undefined {
+  if (now['last-updated-ms'] <= base['last-updated-ms']) return 'last-updated-ms does not move on';
+  if (head['timestamp-ms'] <= base['last-updated-ms']) return 'the snapshot is older than the table was';
+  for (const log of [now['snapshot-log'], now['metadata-log']]) {
+    const times = [...log.map((entry) => entry['timestamp-ms']), now['last-updated-ms']];
+    if (times.some((time, i) => i > 0 && time < times[i - 1]!))
+      return `its logs are not sorted: ${times.join()}`;
+  }
+  if (now['snapshot-log'].at(-1)?.['snapshot-id'] !== head['snapshot-id'])
+    return 'the snapshot log does not end with the snapshot';
+  const before = now['metadata-log'].at(-1);
+  if (before?.['metadata-file'] !== baseLocation)
+    return 'the metadata log does not end with the former metadata';
+  return undefined;
+}
+
+function brokenSums(objects: SimObjects, head: Snapshot, live: Live): string | undefined {
+  const { summary } = head;
+  const totals = {
+    'total-data-files': live.files,
+    'total-records': live.rows,
+    'total-files-size': live.bytes,
+  };
+  for (const [name, sum] of Object.entries(totals))
+    if (summary[name] !== String(sum)) return `${name} is ${summary[name]}, not ${sum}`;
+  const added = manifestsOf(objects, head).filter(
+    (manifest) => manifest.addedSnapshotId === head['snapshot-id'],
+  );
+  const records = added.reduce((sum, manifest) => sum + manifest.addedRows, 0);
+  if (Number(summary['added-records'] ?? 0) !== records)
+    return `added-records is ${summary['added-records']}, its manifests say ${records}`;
+  if (added.some((manifest) => manifest.sequenceNumber !== head['sequence-number']))
+    return 'a manifest it adds has another sequence number';
+  return undefined;
+}

@@ -1,0 +1,180 @@
+import type { Log } from '../../src/base/log.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import { MetastoreCatalog } from '../../src/catalog/metastore.ts';
+import { keyOf, type TopicPartitionKey } from '../../src/kafka/topic-partition.ts';
+import { inlineLane } from '../../src/lane/inline.ts';
+import type { Lane } from '../../src/lane/lane.ts';
+import type { SinkOptions } from '../../src/sink/options.ts';
+import { Sink } from '../../src/sink/sink.ts';
+import type { SimBroker } from './broker.ts';
+import type { Features } from './features.ts';
+import { registryFetch } from './records.ts';
+import { SimSource, withinMs } from './source.ts';
+import { offsetEncoder, simPointers, simStore } from './storage.ts';
+import type { Tables } from './tables.ts';
+import type { Process } from './world.ts';
+
+/** A start may be under way, and the lanes may take a while to close. */
+const stopSlackMs = 40_000;
+
+export interface WorkerWorld {
+  readonly seed: number;
+  readonly broker: SimBroker;
+  readonly tables: Tables;
+  readonly features: Features;
+  readonly options: Omit<SinkOptions, 'worker'>;
+  broken(what: unknown): void;
+}
+
+/** One worker: the real core in a simulated process, and what can be seen of it from outside. */
+export class SimWorker {
+  readonly process: Process;
+  readonly sink: Sink;
+  readonly source: SimSource;
+  /** Resolves when it stops by itself; a failure is the value. */
+  readonly ended: Promise<Error | undefined>;
+  wasAskedToStop = false;
+  readonly #world: WorkerWorld;
+  #drainsSinceMs: number | undefined;
+  #hasTimedOut = false;
+
+  constructor(process: Process, number: number, world: WorkerWorld) {
+    this.process = process;
+    this.#world = world;
+    const { broker, tables, features } = world;
+    const store = simStore(tables.objects, process);
+    // Each process draws its own numbers: a crash must not change what the others draw.
+    const random = seededRandom(world.seed * 1000 + number);
+    const ports = { clock: process.clock, random, log: this.#log() };
+    this.source = new SimSource(broker, process, {
+      staleAnswers: features.staleAnswers,
+      broken: (what) => world.broken(what),
+    });
+    const lanes = Array.from({ length: features.lanes }, () =>
+      this.#slow(inlineLane({ ...ports, store, encoder: offsetEncoder, fetch: registryFetch(process) })),
+    );
+    const catalog = new MetastoreCatalog(simPointers(tables.pointers, process), 'mem://lake', {
+      ...ports,
+      store,
+    });
+    const options = { ...world.options, worker: process.name };
+    this.sink = new Sink(options, { ...ports, source: this.source, lanes, catalog, store });
+    if (features.large) this.source.onStep = () => this.#checkHeld();
+    this.ended = this.sink.run().then(
+      () => {
+        this.#checkEnd();
+        return undefined;
+      },
+      (error: Error) => error,
+    );
+  }
+
+  /** Asks for a graceful stop, which must come to an end whatever does not answer (I8). */
+  stop(): void {
+    const { process } = this;
+    const { world } = process;
+    const { nowMs } = world;
+    this.wasAskedToStop = true;
+    this.sink.stop('SIGTERM');
+    world.after(this.#world.options.graceMs + stopSlackMs, () => {
+      if (process.alive && process.lastFrozenAtMs < nowMs && !process.frozen)
+        this.#world.broken(`I8: ${process.name} was asked to stop ${world.nowMs - nowMs} ms ago`);
+    });
+  }
+
+  /** I6. */
+  #checkHeld(): void {
+    const { heldBytes, heldBytesMax } = this.sink.status();
+    if (heldBytes > heldBytesMax)
+      this.#world.broken(`I6: ${this.process.name} holds ${heldBytes} of ${heldBytesMax} bytes`);
+  }
+
+  /** A graceful stop leaves no commit behind while there is time; a bounded run has landed what it was to land. */
+  #checkEnd(): void {
+    const { options, tables, broker } = this.#world;
+    const { name, world, calls } = this.process;
+    const hasTime = world.nowMs < (this.#drainsSinceMs ?? 0) + options.graceMs;
+    if (hasTime && !this.#hasTimedOut)
+      for (const { doing } of calls.values())
+        if (/^swap|-m0\.avro$|^put snap-/.test(doing))
+          this.#world.broken(`${name} has stopped in the middle of a commit (${doing}), with time to spare`);
+    const { targets } = this.source;
+    if (!options.untilCaughtUp || this.wasAskedToStop || !targets) return;
+    const present = [...targets].filter(
+      ([key]) => this.source.startedWith(key) === broker.logs.get(key)!.topicId,
+    );
+    const unlanded = tables.unlanded(new Map(present));
+    if (
+      unlanded !== '' &&
+      !tables.wereDropped &&
+      ![...tables.lives.values()].some((life) => life.wasRolledBack)
+    )
+      this.#world.broken(`${name} ends a bounded run as if all had landed: ${unlanded}`);
+  }
+
+  /** A lane as in a thread of its own: each command begins when it is its turn, and a while later. */
+  #slow(inner: Lane): Lane {
+    const { clock, world } = this.process;
+    const { laneDelayMs } = this.#world.features;
+    let last: Promise<unknown> = Promise.resolve();
+    const later = <T>(command: () => Promise<T>): Promise<T> => {
+      if (laneDelayMs === 0) return command();
+      const delayMs = world.random.float() * laneDelayMs;
+      const result = last.then(() => clock.sleep(delayMs)).then(command);
+      last = result.catch(() => {});
+      return result;
+    };
+    return {
+      open: (plan) => later(() => inner.open(plan)),
+      seek: (...args) => later(() => inner.seek(...args)),
+      append: (set) => {
+        if (this.source.isForNobody(set))
+          this.#world.broken(
+            `${this.process.name} takes a set of ${keyOf(set)} from before a seek or revocation`,
+          );
+        return later(() => inner.append(set));
+      },
+      flush: (table) => later(() => inner.flush(table)),
+      drop: (table) => later(() => inner.drop(table)),
+      release: (topicPartition) => later(() => inner.release(topicPartition)),
+      describe: (set, plan) => later(() => inner.describe(set, plan)),
+      close: () => later(() => inner.close()),
+    };
+  }
+
+  /** What a worker says is kept, and some of it is checked: it must be true. */
+  #log(): Log {
+    const { world, name } = this.process;
+    const say = (message: string, fields: Record<string, unknown> = {}): void => {
+      world.note(`${name} ${message} ${JSON.stringify(fields)}`);
+      if (message.startsWith('stopping')) this.#drainsSinceMs ??= world.nowMs;
+      if (JSON.stringify(fields).includes('no answer within')) this.#hasTimedOut = true;
+      const keys = fields['partitions'] as TopicPartitionKey[];
+      if (message.startsWith('partitions are given up before')) this.#checkGivenUp(keys);
+      if (message.startsWith('fenced')) this.#checkFenced(String(fields['table']), keys);
+    };
+    return { debug: say, info: say, warn: say, error: say };
+  }
+
+  /** Rows of revoked partitions are landed as long as there is time. */
+  #checkGivenUp(keys: readonly TopicPartitionKey[]): void {
+    const { name, world } = this.process;
+    for (const key of keys)
+      if (world.nowMs < (this.source.revokedAtMs.get(key) ?? 0) + withinMs - 5)
+        this.#world.broken(`${name} gives ${key} up before its rows have landed, with time to spare`);
+  }
+
+  /** A table is opened again only when its commit has ended: no worker is ever fenced by itself. */
+  #checkFenced(table: string, keys: readonly TopicPartitionKey[]): void {
+    const { tables, broker } = this.#world;
+    const life = tables.lives.get(table);
+    if (!life || life.wasRolledBack || life.wasExpired || life.isRemade) return;
+    const { name } = this.process;
+    const byItself = (key: TopicPartitionKey): boolean => {
+      const moved = life.movedBy.get(broker.logs.get(key)!.id);
+      // One that was taken away and given back is opened at once, whatever is under way.
+      return moved?.worker === name && this.source.assignedAtMs.get(key)! < moved.sinceMs;
+    };
+    if (keys.every(byItself)) this.#world.broken(`${name} was fenced by its own commit: ${keys.join()}`);
+  }
+}
