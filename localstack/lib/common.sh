@@ -55,7 +55,10 @@ make_venv() {
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "${@:1:$#-1}"
 }
 
-mvn_quietly() { JAVA_HOME=$(dirname "$(java_bin 17 javac)") mvn --batch-mode --quiet -Dstyle.color=never "$@"; }
+# Even when it is quiet Maven resets the colors of a terminal that it has not touched.
+mvn_quietly() {
+  JAVA_HOME=$(dirname "$(java_bin 17 javac)") mvn --batch-mode --quiet "$@" 2>&1 | sed $'s/\x1b\\[[0-9;]*m//g'
+}
 
 # ---- Java -------------------------------------------------------------------------------------
 

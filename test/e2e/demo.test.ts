@@ -16,7 +16,8 @@ async function runDemo(folder: string): Promise<{ code: number | null; output: s
 }
 
 test('the demo proves every offset once, leaves commands to try, and can be run twice', async () => {
-  const folder = join(mkdtempSync(join(tmpdir(), 'frazil-demo-')), 'demo');
+  const parent = mkdtempSync(join(tmpdir(), 'frazil-demo-'));
+  const folder = join(parent, 'demo');
   try {
     for (let i = 0; i < 2; i++) {
       const { code, output } = await runDemo(folder);
@@ -28,6 +29,6 @@ test('the demo proves every offset once, leaves commands to try, and can be run 
     }
     expect(existsSync(join(folder, 'lake/catalog.db'))).toBe(true);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(parent, { recursive: true, force: true });
   }
 });
