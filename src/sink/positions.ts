@@ -193,6 +193,9 @@ async function unknownPositions(
     first.length > 0 ? await source.listOffsets(first, sink.startAt) : new Map<string, number>();
   tell(`partitions start where startAt says (${sink.startAt})`, atOption);
   const pins = new Map([...atStart, ...atOption]);
+  // Others may have begun with theirs while the logs were asked: a pin over theirs could be past what they have landed.
+  const others = first.filter((each) => !asked.has(keyOf(each)));
+  if (others.length > 0) for (const key of (await source.committedOffsets(others)).keys()) pins.delete(key);
   if (pins.size > 0) await pin(table, pins, ports);
   return new Map([...atGroup, ...pins].filter(([key]) => asked.has(key)));
 }

@@ -102,6 +102,18 @@ describe('a topic-partition is taken up', () => {
     expect(source.group.get('orders-7')).toEqual({ offset: 70, metadata: 'frazil start' });
   });
 
+  test('but never over the pin of another worker that began with it meanwhile', async () => {
+    source.logs.set('orders-7', { start: 0, end: 70 });
+    const listOffsets = source.listOffsets.bind(source);
+    source.listOffsets = async (topicPartitions, where) => {
+      const found = await listOffsets(topicPartitions, where);
+      source.group.set('orders-7', { offset: 60, metadata: 'frazil start' });
+      return found;
+    };
+    await open({}, { startAt: 'latest' }, origin, [...partitions(), member(7)]);
+    expect(source.group.get('orders-7')).toEqual({ offset: 60, metadata: 'frazil start' });
+  });
+
   test.each([
     ['the ledger', () => tableAfter(new History().own(ledger([7])))],
     ['the group', async () => void source.group.set('orders-0', { offset: 7, metadata: '' })],
