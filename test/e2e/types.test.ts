@@ -15,9 +15,6 @@ afterAll(async () => {
   await python.close();
 });
 
-/** The records are old: the broker would soon remove them. */
-const ofAnyAge = { 'retention.ms': '-1' };
-
 async function produce(topic: string, partition: number, values: readonly (Buffer | null)[]): Promise<void> {
   const records = values.map((value, i) => ({
     key: null,
@@ -267,7 +264,7 @@ function framed(id: number, body: Buffer): Buffer {
 
 test('Avro: all types, nested, null-heavy and extreme, over several partitions and commits', async () => {
   const topic = 'types-avro';
-  await java.call('createTopic', { topic, partitions: 3, configs: ofAnyAge });
+  await java.call('createTopic', { topic, partitions: 3 });
   const id = await register(`${topic}-value`, everything);
   const type = avsc.Type.forSchema(
     everything as avsc.Schema,
@@ -307,7 +304,7 @@ test('Avro: all types, nested, null-heavy and extreme, over several partitions a
 
 test('JSON: all types from their JSON forms, into a table partitioned by text and day, with keys and metadata', async () => {
   const topic = 'types-json';
-  await java.call('createTopic', { topic, partitions: 2, configs: ofAnyAge });
+  await java.call('createTopic', { topic, partitions: 2 });
   using lake = new Lake({
     pipeline: topic,
     source: { brokers: [parts.brokers], topics: [topic] },
@@ -428,7 +425,7 @@ test('JSON: all types from their JSON forms, into a table partitioned by text an
 
 test("JSON in Kafka Connect's envelope, with its logical types", async () => {
   const topic = 'types-connect';
-  await java.call('createTopic', { topic, configs: ofAnyAge });
+  await java.call('createTopic', { topic });
   using lake = new Lake({
     pipeline: topic,
     source: { brokers: [parts.brokers], topics: [topic] },
@@ -483,7 +480,7 @@ test("JSON in Kafka Connect's envelope, with its logical types", async () => {
 
 test('a table without rows is one that readers open', async () => {
   const topic = 'types-empty';
-  await java.call('createTopic', { topic, configs: ofAnyAge });
+  await java.call('createTopic', { topic });
   using lake = new Lake({
     pipeline: topic,
     source: { brokers: [parts.brokers], topics: [topic] },
