@@ -21,7 +21,7 @@ import { KafkaSource } from '../kafka/kafka-source.ts';
 import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { type Ledger, ledgerNames, parseLedger, type Resolution, resolveLedger } from '../sink/ledger.ts';
 import type { Store } from '../storage/store.ts';
-import { openCatalog, openWire } from '../worker/worker.ts';
+import { catalogName, openCatalog, openWire } from '../worker/open.ts';
 import { formatBytes, formatCount, formatTable, parseCount } from './format.ts';
 
 export function inspectCommand(): Command {
@@ -108,10 +108,10 @@ async function inspect(
   snapshotsMax: number,
   files: boolean,
 ): Promise<Inspection> {
-  const { catalog, store } = openCatalog(config);
+  const { catalog, store } = await openCatalog(config);
   const table = await catalog.load(parseIdentifier(name));
   if (!table)
-    throw new FatalError(`inspecting table ${name}: it does not exist in catalog ${config.catalog.name}`);
+    throw new FatalError(`inspecting table ${name}: it does not exist in catalog ${catalogName(config)}`);
   const { metadata } = table;
   const resolution = resolveLedger(metadata, config.pipeline, mainBranch);
   const ledger = ledgerOf(resolution);

@@ -20,7 +20,8 @@ import { describe } from '../lane/describe.ts';
 import { PartitionRouter } from '../lane/partition-router.ts';
 import { RowDecoder } from '../lane/row-decoder.ts';
 import { creationOf } from '../sink/plan.ts';
-import { openCatalog, openWire, tableOptions } from '../worker/worker.ts';
+import { openCatalog, openWire } from '../worker/open.ts';
+import { tableOptions } from '../worker/worker.ts';
 import { parseCount } from './format.ts';
 
 export function peekCommand(): Command {
@@ -173,7 +174,7 @@ class PeekedTable {
 
   /** The table's own layout, or the one it would be created with. */
   async #findLayout(set: RecordSet): Promise<{ schema: Schema; spec: PartitionSpec } | undefined> {
-    const { catalog } = openCatalog(this.#config);
+    const { catalog } = await openCatalog(this.#config);
     const table = await catalog.load(parseIdentifier(this.#options.table));
     if (table) return { schema: currentSchema(table.metadata), spec: defaultSpec(table.metadata) };
     const fields = this.#options.fields.length > 0 ? this.#options.fields : await this.#describe(set);

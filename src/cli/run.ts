@@ -46,7 +46,7 @@ Exit code: 0 done, 1 failed (group offsets have not moved past what has landed),
         const log = live
           ? humanLog(config.log.level, (line) => screen.above(line))
           : jsonLog(config.log.level);
-        const worker = createWorker(config, { untilCaughtUp }, log);
+        const worker = await createWorker(config, { untilCaughtUp }, log);
         stopOnSignals(worker, log);
         const ticker = live
           ? setInterval(() => screen.show(liveLine(config.pipeline, worker)), 500)

@@ -1,24 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { ConfigError, type ConfigProblem, messageOf } from '../base/errors.ts';
-import type { RegistryOptions } from '../decode/registry.ts';
 import { checkConfig } from './checks.ts';
-import { type RawConfig, type Secret, settings } from './schema.ts';
-import { invalid, mapping, type Path, type Report } from './setting.ts';
+import { type RawConfig, SecretFile, settings } from './schema.ts';
+import { invalid, isMapping, mapping, type Path, type Report } from './setting.ts';
 import { parseYaml } from './yaml.ts';
 
 /** The configuration as the program uses it: checked, with defaults, units, paths and secrets resolved. Frozen. */
-export type Config = Omit<RawConfig, 'decode'> & { readonly decode: Decode };
+export type Config = Omit<RawConfig, Secretive> & { readonly [K in Secretive]: Open<RawConfig[K]> };
 
-type Decode = Omit<RawConfig['decode'], 'key' | 'value'> & {
-  readonly key: WithRegistry<RawConfig['decode']['key']>;
-  readonly value: WithRegistry<RawConfig['decode']['value']>;
-};
+/** The settings that may hold secrets. */
+type Secretive = 'decode' | 'catalog';
 
-/** The same format with the registry's secrets in place. */
-type WithRegistry<F extends { format: string }> = F extends { format: 'avro' }
-  ? { format: 'avro'; registry: RegistryOptions }
-  : F;
+/** With secrets in the place of the files that hold them. */
+type Open<T> = T extends SecretFile ? never : T extends object ? { readonly [K in keyof T]: Open<T[K]> } : T;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -67,51 +62,45 @@ function pathText(path: Path): string {
 function complete(raw: RawConfig, folder: string, report: Report): Config {
   const inFolder = (path: string): string =>
     isAbsolute(path) || /^[a-z][a-z0-9+.-]+:/i.test(path) ? path : resolve(folder, path);
-  const { key, value } = raw.decode;
-  const catalog = {
-    ...raw.catalog,
-    path: inFolder(raw.catalog.path),
-    warehouse: inFolder(raw.catalog.warehouse),
-  };
-  const decode: Decode = {
-    ...raw.decode,
-    key:
-      key.format === 'avro'
-        ? { ...key, registry: withSecrets(key.registry, ['decode', 'key'], inFolder, report) }
-        : key,
-    value:
-      value.format === 'avro'
-        ? { ...value, registry: withSecrets(value.registry, ['decode', 'value'], inFolder, report) }
-        : value,
-  };
-  return { ...raw, catalog, decode };
+  const open = <K extends Secretive>(name: K): Config[K] =>
+    openSecrets(raw[name], [name], inFolder, report) as Config[K];
+  return { ...raw, decode: open('decode'), catalog: withPaths(open('catalog'), inFolder) };
 }
 
-function withSecrets(
-  registry: {
-    readonly url: string;
-    readonly auth: { username: string; password: Secret } | { token: Secret } | undefined;
-  },
+function withPaths(catalog: Config['catalog'], inFolder: (path: string) => string): Config['catalog'] {
+  switch (catalog.type) {
+    case 'sqlite':
+      return { ...catalog, path: inFolder(catalog.path), warehouse: inFolder(catalog.warehouse) };
+    case 'postgres':
+      return { ...catalog, warehouse: inFolder(catalog.warehouse) };
+    default:
+      return catalog;
+  }
+}
+
+/** A value with secrets in the place of the files that hold them. */
+function openSecrets(
+  value: unknown,
   path: Path,
   inFolder: (path: string) => string,
   report: Report,
-): RegistryOptions {
-  const { url, auth } = registry;
-  if (!auth) return { url };
-  const resolveSecret = (secret: Secret, name: string): string => {
-    if (typeof secret === 'string') return secret;
-    const place = [...path, 'registry', 'auth', name, 'file'];
-    try {
-      const text = readFileSync(inFolder(secret.file), 'utf8').trim();
-      if (text === '') report(place, 'the file of the secret is empty');
-      return text;
-    } catch (error) {
-      report(place, `the secret cannot be read: ${messageOf(error)}`);
-      return '';
-    }
-  };
-  if ('token' in auth) return { url, auth: { token: resolveSecret(auth.token, 'token') } };
-  return { url, auth: { username: auth.username, password: resolveSecret(auth.password, 'password') } };
+): unknown {
+  if (value instanceof SecretFile) return readSecret(inFolder(value.path), [...path, 'file'], report);
+  if (!isMapping(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [name, openSecrets(each, [...path, name], inFolder, report)]),
+  );
+}
+
+function readSecret(file: string, path: Path, report: Report): string {
+  try {
+    const text = readFileSync(file, 'utf8').trim();
+    if (text === '') report(path, 'the file of the secret is empty');
+    return text;
+  } catch (error) {
+    report(path, `the secret cannot be read: ${messageOf(error)}`);
+    return '';
+  }
 }
 
 function deepFreeze<T>(value: T): T {

@@ -32,21 +32,38 @@ const bytes = (min?: string): Setting<number> =>
 const count = (min: string, example = '5_000_000', max?: string): Setting<number> =>
   quantity('a whole number', example, parseCount, max ? { min, max } : { min });
 
-/** A secret: its text, or the file that holds it. */
-export type Secret = string | { readonly file: string };
+/** A secret that a file holds. */
+export class SecretFile {
+  // Private, so that no other type with a path is taken for one.
+  readonly #path: string;
 
-const secret: Setting<Secret> = {
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  get path(): string {
+    return this.#path;
+  }
+}
+
+/** A secret: its text, or the file that holds it. It is never shown. */
+const secret: Setting<string | SecretFile> = {
   expected: 'a secret: its text, or { file: path }',
   read(value, path, report) {
     if (typeof value === 'number') return String(value);
     if (typeof value === 'string' && value !== '') return value;
     const file = (value as { file?: unknown } | null)?.file;
-    if (typeof file === 'string') return { file };
+    if (typeof file === 'string') return new SecretFile(file);
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the text a configuration would hold
     report(path, 'expected a secret', 'write its text, ${VARIABLE}, or { file: path }');
     return invalid;
   },
 };
+
+const httpUrl: Setting<string> = text(
+  'an http or https URL, without user and password',
+  /^https?:\/\/[^\s/@]+(\/\S*)?$/,
+);
 
 const topicName = text(
   'a topic name (letters, digits, dots, dashes and underscores)',
@@ -84,7 +101,7 @@ const time: Setting<number> = {
   },
 };
 
-const auth: Setting<{ username: string; password: Secret } | { token: Secret }> = {
+const auth: Setting<{ username: string; password: string | SecretFile } | { token: string | SecretFile }> = {
   expected: '{ username, password } or { token }',
   read(value, path, report) {
     if (!isMapping(value)) {
@@ -178,15 +195,101 @@ const table = mapping({
   ),
 });
 
+const catalogName = withDefault(
+  text('a name', /\S/),
+  'frazil',
+  'Catalog name. Readers see the tables only under the same name.',
+);
+const warehouse = text('a folder or an s3:// URI', /^(?![a-z][a-z0-9+.-]+:)|^file:\/|^s3:\/\/[^/\s]+/i);
+const region = text('a region, such as us-east-1', /^[a-z0-9-]+$/);
+const endpoint = optional(httpUrl, 'URL of a service that stands in for AWS.');
+const defaultRegion = 'Without it the environment or the AWS profile tells.';
+
+const restAuth = variants('type', {
+  none: mapping({}),
+  bearer: mapping({ token: required(secret, 'Bearer token.') }),
+  oauth2: mapping({
+    credential: required(secret, 'Client id and secret, `id:secret`, for client credentials.'),
+    serverUri: optional(httpUrl, "Token endpoint. Without it the catalog's own, `v1/oauth/tokens`."),
+    scope: withDefault(text('a scope', /\S/), 'catalog', 'Scope that is asked for.'),
+  }),
+  sigv4: mapping({
+    region: optional(region, `Region that requests are signed for. ${defaultRegion}`),
+    service: withDefault(
+      text('a service name, such as glue or s3tables', /^[a-z0-9-]+$/),
+      'glue',
+      'Service that requests are signed for.',
+    ),
+  }),
+});
+
 const catalog = variants('type', {
   sqlite: mapping({
     path: required(text('a path'), 'The SQLite file. Made when it does not exist.'),
-    name: withDefault(
-      text('a name', /\S/),
-      'frazil',
-      'Catalog name. Readers see the tables only under the same name.',
+    name: catalogName,
+    warehouse: required(warehouse, 'Folder or `s3://` URI below which new tables are made.'),
+  }),
+  postgres: mapping({
+    url: required(
+      secret,
+      '`postgres://user:password@host/database`. Parameters as libpq has them, such as `sslmode`.',
     ),
-    warehouse: required(text('a folder'), 'Folder below which new tables are made.'),
+    name: catalogName,
+    warehouse: required(warehouse, 'Folder or `s3://` URI below which new tables are made.'),
+  }),
+  glue: mapping({
+    region: optional(region, `Region of the Data Catalog. ${defaultRegion}`),
+    warehouse: required(
+      text('an s3:// URI', /^s3:\/\/[^/\s]+(\/\S*)?$/),
+      '`s3://` URI below which new tables are made.',
+    ),
+    catalogId: optional(
+      text('an account id', /^\S+$/),
+      "Account that owns the Data Catalog. Without it the caller's own.",
+    ),
+    createDatabase: withDefault(
+      flag(),
+      false,
+      'Create the database when a table is to be created in it and it does not exist.',
+    ),
+    skipNameValidation: withDefault(
+      flag(),
+      false,
+      'Take names of databases and tables that Athena does not (other than a-z, 0-9 and _).',
+    ),
+    endpoint,
+  }),
+  rest: mapping({
+    uri: required(httpUrl, 'Base URL of an Iceberg REST catalog; `v1/config` is below it.'),
+    warehouse: optional(text('a name or a URI', /\S/), 'Warehouse, as this catalog names it.'),
+    auth: withDefault(restAuth, { type: 'none' }, 'How requests are authorised.'),
+    vendedCredentials: withDefault(
+      flag(),
+      true,
+      'Ask the catalog for credentials for the store. Where it gives none, those of the default chain are used.',
+    ),
+    headers: withDefault(dictionary(secret), {}, 'Further headers of each request.'),
+  }),
+});
+
+const store = variants('type', {
+  local: mapping({}),
+  s3: mapping({
+    region: optional(region, `Region of the buckets. ${defaultRegion}`),
+    endpoint: optional(httpUrl, 'URL of an S3-compatible store.'),
+    pathStyle: optional(
+      flag(),
+      'Put the bucket into the path instead of the host name. Without it: as `endpoint` is given.',
+    ),
+    encryption: optional(
+      variants('type', {
+        s3: mapping({}),
+        kms: mapping({
+          keyId: optional(text('a key id or ARN', /^\S+$/), "KMS key. Without it the account's key for S3."),
+        }),
+      }),
+      'Server-side encryption to ask for: `{ type: s3 }` or `{ type: kms, keyId: ... }`. Without it the default of the bucket.',
+    ),
   }),
 });
 
@@ -239,6 +342,10 @@ export const settings = {
     'How bytes become columns.',
   ),
   catalog: required(catalog, 'Where tables are registered.'),
+  store: optional(
+    store,
+    'Where data and metadata files are kept, when the defaults for `warehouse` do not do. Credentials come from the default AWS chain: environment, profile, SSO, ECS, EKS Pod Identity, IRSA.',
+  ),
   tables: required(list(table, 1), 'Where records go.'),
   commit: withDefault(
     mapping({

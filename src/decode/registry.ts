@@ -20,7 +20,7 @@ export interface SchemaSource {
 
 export interface RegistryOptions {
   url: string;
-  auth?: { username: string; password: string } | { token: string };
+  auth?: { username: string; password: string } | { token: string } | undefined;
 }
 
 export interface RegistryPorts {

@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import { FatalError, messageOf, TransientError } from '../base/errors.ts';
+import { FatalError, isRetryable, messageOf, TransientError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { AccessSource } from '../storage/access.ts';
+import type { StoreSettings } from '../storage/settings.ts';
 import type { Lane } from './lane.ts';
 import type { FromThread, ThreadSettings, ToThread } from './thread.ts';
 
@@ -9,11 +11,18 @@ interface Pending {
   reject: (error: Error) => void;
 }
 
+/** How lanes reach the store: its settings, and what opens it where the catalog vends that. */
+export interface LaneStores {
+  readonly settings: StoreSettings;
+  readonly access?: AccessSource | undefined;
+}
+
 /** A lane in a worker thread of its own: encoding there never costs the main thread a heartbeat. */
-export function threadLane(name: string, settings: ThreadSettings, log: Log): Lane {
+export function threadLane(name: string, stores: LaneStores, log: Log): Lane {
   // The sources run as they are under Node's type stripping, and compiled from dist.
   const file = new URL(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js', import.meta.url);
-  const worker = new Worker(file, { workerData: settings, name });
+  const workerData: ThreadSettings = { stores: stores.settings, asksAccess: stores.access !== undefined };
+  const worker = new Worker(file, { workerData, name });
   // A lane that cannot be closed in time must not keep the process alive.
   worker.unref();
   const pending = new Map<number, Pending>();
@@ -35,11 +44,25 @@ export function threadLane(name: string, settings: ThreadSettings, log: Log): La
       log[level](text, { lane: name, ...fields });
       return;
     }
+    if ('access' in message) {
+      void answerAccess(message);
+      return;
+    }
     const waiting = pending.get(message.id);
     pending.delete(message.id);
     if ('result' in message) waiting?.resolve(message.result as never);
     else waiting?.reject(new (message.error.retryable ? TransientError : FatalError)(message.error.message));
   });
+
+  const answerAccess = async ({ access, location }: { access: number; location: string }): Promise<void> => {
+    let answer: ToThread;
+    try {
+      answer = { access, opens: await stores.access?.(location) };
+    } catch (error) {
+      answer = { access, error: messageOf(error), retryable: isRetryable(error) };
+    }
+    worker.postMessage(answer);
+  };
 
   const call = <T>(command: keyof Lane, args: unknown[], transfer: ArrayBuffer[] = []): Promise<T> => {
     if (dead) return Promise.reject(dead);

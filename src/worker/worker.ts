@@ -2,47 +2,24 @@ import { availableParallelism, hostname } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
-import type { Catalog } from '../catalog/catalog.ts';
-import { sqliteCatalog } from '../catalog/sqlite.ts';
 import type { Config } from '../config/config.ts';
 import { KafkaSource } from '../kafka/kafka-source.ts';
-import { Wire } from '../kafka/wire.ts';
 import { plainKeyField } from '../lane/describe.ts';
 import { threadLane } from '../lane/thread-lane.ts';
 import type { SinkOptions, TableOptions } from '../sink/options.ts';
 import { Sink } from '../sink/sink.ts';
-import { localLocation } from '../storage/local.ts';
-import { openStore } from '../storage/open.ts';
-import type { Store } from '../storage/store.ts';
+import { openCatalog, openWire, storeSettings } from './open.ts';
 import { version } from './version.ts';
 
 /** Puts the real parts together: the only place that knows them all. */
 
-/** The folder of new tables as a URI. */
-function warehouseOf(config: Config): string {
-  const { warehouse } = config.catalog;
-  return /^[a-z][a-z0-9+.-]+:/i.test(warehouse) ? warehouse : localLocation(warehouse);
-}
-
-/** The configured catalog and the store its tables live in. */
-export function openCatalog(config: Config): { catalog: Catalog; store: Store } {
-  const warehouse = warehouseOf(config);
-  const store = openStore(warehouse);
-  const { path, name } = config.catalog;
-  const catalog = sqliteCatalog(
-    { path, name, warehouse },
-    { store, clock: systemClock, random: systemRandom },
-  );
-  return { catalog, store };
-}
-
-export function openWire(config: Config): Wire {
-  return new Wire({ brokers: config.source.brokers, clientId: `frazil-${config.pipeline}` }, systemClock);
-}
-
 /** A worker of the pipeline, ready to run. */
-export function createWorker(config: Config, options: { untilCaughtUp: boolean }, log: Log): Sink {
-  const { catalog, store } = openCatalog(config);
+export async function createWorker(
+  config: Config,
+  options: { untilCaughtUp: boolean },
+  log: Log,
+): Promise<Sink> {
+  const { catalog, store, access } = await openCatalog(config);
   const { topics, partitions } = config.source;
   const ports = { clock: systemClock, random: systemRandom, log };
   const source = new KafkaSource(
@@ -50,8 +27,8 @@ export function createWorker(config: Config, options: { untilCaughtUp: boolean }
     { ...ports, wire: openWire(config) },
   );
   const count = config.lanes === 'auto' ? Math.max(1, availableParallelism() - 1) : config.lanes;
-  const settings = { warehouse: warehouseOf(config) };
-  const lanes = Array.from({ length: count }, (_, i) => threadLane(`lane-${i + 1}`, settings, log));
+  const stores = { settings: storeSettings(config), access };
+  const lanes = Array.from({ length: count }, (_, i) => threadLane(`lane-${i + 1}`, stores, log));
   return new Sink(sinkOptions(config, options.untilCaughtUp), { ...ports, source, lanes, catalog, store });
 }
 

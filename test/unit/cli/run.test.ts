@@ -158,6 +158,7 @@ describe('a run', () => {
 
   test('that fails throws what failed, and prints no summary', async () => {
     const running = start('--until-caught-up');
+    await vi.advanceTimersByTimeAsync(0);
     ended.reject(new TransientError('gave up'));
     await expect(running).rejects.toThrow('gave up');
     expect(printed).toEqual([]);
@@ -168,6 +169,7 @@ describe('a signal', () => {
   test.each(handlers)('%s asks for a graceful stop; the same one told twice is one', async (signal) => {
     const exit = vi.spyOn(process, 'exit').mockImplementation(() => undefined as never);
     const running = start();
+    await vi.advanceTimersByTimeAsync(0);
     process.emit(signal, signal);
     process.emit(signal, signal);
     expect(worker.stop).toHaveBeenCalledWith(signal);

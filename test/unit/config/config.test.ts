@@ -315,13 +315,16 @@ test.each([
   ],
   [
     'a catalog of another kind',
-    config({ catalog: 'catalog: { type: glue }' }),
-    ['4:18 catalog.type: expected sqlite, found "glue"'],
+    config({ catalog: 'catalog: { type: hive }' }),
+    ['4:18 catalog.type: expected sqlite, postgres, glue or rest, found "hive"'],
   ],
   [
     'a catalog without its file',
     config({ catalog: 'catalog: { type: sqlite }' }),
-    ['4:10 catalog.path: missing: expected a path', '4:10 catalog.warehouse: missing: expected a folder'],
+    [
+      '4:10 catalog.path: missing: expected a path',
+      '4:10 catalog.warehouse: missing: expected a folder or an s3:// URI',
+    ],
   ],
   [
     'a table without a namespace',
@@ -484,7 +487,7 @@ commit:
     '3:12 source.brokers:',
     '4:11 source.topics:',
     '7:13 decode.value.format:',
-    '8:18 catalog.type:',
+    '8:10 catalog.warehouse:',
     '10:12 tables[0].table:',
     '11:14 tables[0].topics[0]:',
     '13:13 commit.interval:',

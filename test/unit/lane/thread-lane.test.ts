@@ -7,8 +7,14 @@ import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { FatalError, TransientError } from '../../../src/base/errors.ts';
 import type { Lane } from '../../../src/lane/lane.ts';
 import type { ToThread } from '../../../src/lane/thread.ts';
+import type { StorageAccess } from '../../../src/storage/access.ts';
 import { LogBook } from '../sink/lake.ts';
 import { long, planOf, setOf } from './lanes.ts';
+
+/** The commands that a thread was sent. */
+function commands(thread: FakeThread): Extract<ToThread, { command: string }>[] {
+  return thread.sent.filter((message) => 'command' in message);
+}
 
 /** A thread that answers when and what a test wants. */
 class FakeThread extends EventEmitter {
@@ -43,7 +49,7 @@ class FakeThread extends EventEmitter {
   }
 
   answer(index: number, result: unknown): void {
-    this.emit('message', { id: this.sent[index]!.id, result });
+    this.emit('message', { id: commands(this)[index]!.id, result });
   }
 }
 
@@ -59,6 +65,10 @@ vi.mock('node:worker_threads', async (original) => {
 const { threadLane } = await import('../../../src/lane/thread-lane.ts');
 
 const p0 = { topic: 'orders', partition: 0 };
+const stores = { s3: { region: 'us-east-1' } };
+const opens = { prefix: 's3://lake/', accessKeyId: 'id', secretAccessKey: 'secret' };
+/** What the catalog vends. */
+let vended: (location: string) => Promise<StorageAccess | undefined>;
 
 describe('the lane on this side', () => {
   let log: LogBook;
@@ -67,7 +77,7 @@ describe('the lane on this side', () => {
   beforeEach(() => {
     FakeThread.real = false;
     log = new LogBook();
-    lane = threadLane('lane-1', { warehouse: 'file:///lake' }, log);
+    lane = threadLane('lane-1', { settings: stores, access: (location) => vended(location) }, log);
     thread = FakeThread.last;
   });
 
@@ -78,15 +88,15 @@ describe('the lane on this side', () => {
     void lane.flush('t');
     void lane.drop('t');
     void lane.release(p0);
-    expect(thread.sent.map(({ command, args }) => [command, args])).toEqual([
+    expect(commands(thread).map(({ command, args }) => [command, args])).toEqual([
       ['open', [plan]],
       ['seek', ['t', p0, 7]],
       ['flush', ['t']],
       ['drop', ['t']],
       ['release', [p0]],
     ]);
-    expect(new Set(thread.sent.map(({ id }) => id)).size).toBe(5);
-    expect(thread.options).toEqual({ workerData: { warehouse: 'file:///lake' }, name: 'lane-1' });
+    expect(new Set(commands(thread).map(({ id }) => id)).size).toBe(5);
+    expect(thread.options).toEqual({ workerData: { stores, asksAccess: true }, name: 'lane-1' });
   });
 
   test('gives the bytes of a record set away, and keeps those it only describes', () => {
@@ -106,7 +116,7 @@ describe('the lane on this side', () => {
 
   test('throws errors as the kind they were', async () => {
     const [passing, fatal] = [lane.flush('a'), lane.flush('b')];
-    const [first, second] = thread.sent;
+    const [first, second] = commands(thread);
     thread.emit('message', { id: first!.id, error: { message: 'slow down', retryable: true } });
     thread.emit('message', { id: second!.id, error: { message: 'no right', retryable: false } });
     await expect(passing).rejects.toThrow(new TransientError('slow down'));
@@ -128,6 +138,18 @@ describe('the lane on this side', () => {
     expect(thread.sent).toHaveLength(2);
   });
 
+  test('answers the thread what opens a location, or why nothing does', async () => {
+    const denied = new TransientError('asking for credentials: busy');
+    vended = (location) => (location.endsWith('b') ? Promise.reject(denied) : Promise.resolve(opens));
+    thread.emit('message', { access: 4, location: 's3://lake/a' });
+    thread.emit('message', { access: 5, location: 's3://lake/b' });
+    await vi.waitFor(() => expect(thread.sent).toHaveLength(2));
+    expect(thread.sent).toEqual([
+      { access: 4, opens },
+      { access: 5, error: denied.message, retryable: true },
+    ]);
+  });
+
   test('fails also when the thread ends without a word', async () => {
     const waiting = lane.flush('a');
     thread.emit('exit', 134);
@@ -136,7 +158,7 @@ describe('the lane on this side', () => {
 
   test('closes the lane in the thread before it ends it', async () => {
     const closing = lane.close();
-    expect([thread.sent.at(-1)?.command, thread.terminated]).toEqual(['close', 0]);
+    expect([commands(thread).at(-1)?.command, thread.terminated]).toEqual(['close', 0]);
     thread.answer(0, undefined);
     await closing;
     expect(thread.terminated).toBe(1);
@@ -162,7 +184,7 @@ describe('a lane in a real thread', () => {
     const folder = mkdtempSync(join(tmpdir(), 'frazil-lane-'));
     const warehouse = pathToFileURL(folder).href;
     const log = new LogBook();
-    const lane = threadLane('lane-1', { warehouse }, log);
+    const lane = threadLane('lane-1', { settings: stores }, log);
     try {
       await lane.open(planOf({ fields: [long('n')], onError: 'skip', dataLocation: `${warehouse}/data` }));
       await lane.seek('shop.orders', p0, 0);
@@ -184,9 +206,21 @@ describe('a lane in a real thread', () => {
     await expect(lane.flush('shop.orders')).rejects.toThrow(/^lane lane-1 died: /);
   });
 
-  test('that cannot start says why', async () => {
-    const lane = threadLane('lane-1', { warehouse: 'gopher://lake' }, new LogBook());
-    await expect(lane.flush('shop.orders')).rejects.toThrow(/^lane lane-1 died: .*gopher/);
-    await lane.close();
+  test('asks for what opens the store of each file, and says why when nothing does', async () => {
+    const asked: string[] = [];
+    const access = async (location: string): Promise<undefined> => {
+      asked.push(location);
+      throw new FatalError('loading credentials: denied');
+    };
+    const lane = threadLane('lane-1', { settings: stores, access }, new LogBook());
+    try {
+      await lane.open(planOf({ fields: [long('n')], dataLocation: 's3://lake/t/data' }));
+      await lane.seek('shop.orders', p0, 0);
+      await lane.append(setOf(0, [{ n: 1 }]));
+      await expect(lane.flush('shop.orders')).rejects.toThrow('loading credentials: denied');
+      expect(asked).toEqual([expect.stringMatching(/^s3:\/\/lake\/t\/data\/.*\.parquet$/)]);
+    } finally {
+      await lane.close();
+    }
   });
 });

@@ -98,10 +98,15 @@ test('what trying again cannot mend is fatal and names the location', async () =
   await expect(store.get(join(folder, 'nothing', 'here'))).rejects.toThrow(NotFoundError);
 });
 
-test('a store is opened by the scheme of a location', () => {
-  for (const location of ['file:///a', 'file:/a', '/a', 'relative/a'])
-    expect(openStore(location)).toBeInstanceOf(LocalStore);
-  expect(() => openStore('s3://bucket/a')).toThrow(
-    'opening the store of s3://bucket/a: scheme s3 is not supported (file is)',
+test('a store takes every spelling of a local file, and names a scheme that it does not know', async () => {
+  const store = openStore({ s3: {} });
+  const path = join(folder, 'spelled');
+  await store.put(localLocation(path), [Buffer.from('here')]);
+  for (const location of [`file://${path}`, `file:${path}`, path])
+    expect(Buffer.from(await store.get(location)).toString()).toBe('here');
+  await store.delete(path);
+  await expect(store.get(path)).rejects.toThrow(NotFoundError);
+  await expect(store.get('gopher://lake/a')).rejects.toThrow(
+    'opening the store of gopher://lake/a: scheme gopher is not supported (file and s3 are)',
   );
 });
