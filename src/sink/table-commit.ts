@@ -37,7 +37,7 @@ import {
  * Lands one flush in one table (protocol "Commit algorithm" and "Check on every attempt").
  *
  * Data files and manifest are written once (I7). Each attempt loads the table anew, asks the ledger, writes a manifest
- * list and asks the catalog to swap. What was never certainly refused may still appear, so nothing of it is deleted (I4).
+ * list and asks the catalog to swap. What the catalog was asked to land may still appear, so its files stay (I4).
  */
 
 /** Closed and uploaded files of one table, with the offsets they stand for. */
@@ -100,27 +100,32 @@ export async function commitFlush(
   const manifest = flush.files.length > 0 ? await writeFlushManifest(flush, ports) : undefined;
   const startedAtMs = ports.clock.monotonicMs();
   let snapshotId: bigint | undefined;
-  let everUnknown = false;
+  let isAsked = false;
+  const refused: string[] = [];
   for (let attempt = 1; ; attempt++) {
     let reason: string;
     try {
       const table = await loadSame(flush, name, ports);
+      const isThere = snapshotId !== undefined && hasSnapshot(table.metadata, snapshotId);
+      // Where a proxy sends requests again, a refusal may be about the second of two, and the first has come through:
+      // only the table itself can tell that a refused attempt is nobody's (I4).
+      if (!isThere) await deleteAll(refused, ports);
+      refused.length = 0;
       // One id for all attempts, unless one was applied and then rolled back: no two snapshots of a table have one id.
-      if (snapshotId === undefined || hasSnapshot(table.metadata, snapshotId))
-        snapshotId = newSnapshotId(ports.random, table.metadata);
+      if (snapshotId === undefined || isThere) snapshotId = newSnapshotId(ports.random, table.metadata);
       const prepared = await stageAttempt({ flush, manifest, snapshotId, attempt, table }, options, ports);
       // Asked last: on a machine that sleeps, what was just written may have taken days.
       const stage: Stage =
         prepared.type === 'staged' && isTooOld(flush, ports) ? { type: 'expired' } : prepared;
       if (stage.type !== 'staged') {
-        if (stage.type !== 'landed' && !everUnknown) await deleteFiles(flush, manifest, ports);
+        if (stage.type !== 'landed' && !isAsked) await deleteAll(filesOf(flush, manifest), ports);
         return { ...stage, attempts: attempt };
       }
+      isAsked = true;
       const outcome = await swap(table, stage, ports);
       if (outcome.type === 'applied')
         return { type: 'landed', table: outcome.table, ledger: stage.ledger, snapshotId, attempts: attempt };
-      everUnknown ||= outcome.type === 'unknown';
-      if (outcome.type === 'rejected') await ports.store.delete(stage.manifestList).catch(() => {});
+      if (outcome.type === 'rejected') refused.push(stage.manifestList);
       reason = `${outcome.type}: ${outcome.reason}`;
     } catch (error) {
       if (!isRetryable(error)) throw error;
@@ -365,14 +370,13 @@ async function put(location: string, bytes: Uint8Array, ports: CommitPorts): Pro
   );
 }
 
-/** For a flush that certainly never landed. Orphans left by a failed delete are for the cleaner. */
-async function deleteFiles(
-  flush: Flush,
-  manifest: { path: string } | undefined,
-  ports: CommitPorts,
-): Promise<void> {
-  const paths = [...flush.files.map((file) => file.path), ...(manifest ? [manifest.path] : [])];
-  for (const path of paths) await ports.store.delete(path).catch(() => {});
+function filesOf(flush: Flush, manifest: { path: string } | undefined): string[] {
+  return [...flush.files.map((file) => file.path), ...(manifest ? [manifest.path] : [])];
+}
+
+/** For what certainly never landed. Orphans left by a failed delete are for the cleaner. */
+async function deleteAll(locations: readonly string[], ports: CommitPorts): Promise<void> {
+  for (const location of locations) await ports.store.delete(location).catch(() => {});
 }
 
 function metadataFolder(metadata: TableMetadata): string {
