@@ -101,18 +101,15 @@ export async function commitFlush(
   const startedAtMs = ports.clock.monotonicMs();
   let snapshotId: bigint | undefined;
   let isAsked = false;
-  const refused: string[] = [];
+  let refused: readonly Refused[] = [];
   for (let attempt = 1; ; attempt++) {
     let reason: string;
     try {
       const table = await loadSame(flush, name, ports);
-      const isThere = snapshotId !== undefined && hasSnapshot(table.metadata, snapshotId);
-      // Where a proxy sends requests again, a refusal may be about the second of two, and the first has come through:
-      // only the table itself can tell that a refused attempt is nobody's (I4).
-      if (!isThere) await deleteAll(refused, ports);
-      refused.length = 0;
+      refused = await settleRefused(refused, table.metadata, ports);
       // One id for all attempts, unless one was applied and then rolled back: no two snapshots of a table have one id.
-      if (snapshotId === undefined || isThere) snapshotId = newSnapshotId(ports.random, table.metadata);
+      if (snapshotId === undefined || hasSnapshot(table.metadata, snapshotId))
+        snapshotId = newSnapshotId(ports.random, table.metadata);
       const prepared = await stageAttempt({ flush, manifest, snapshotId, attempt, table }, options, ports);
       // Asked last: on a machine that sleeps, what was just written may have taken days.
       const stage: Stage =
@@ -123,9 +120,11 @@ export async function commitFlush(
       }
       isAsked = true;
       const outcome = await swap(table, stage, ports);
-      if (outcome.type === 'applied')
+      if (outcome.type === 'applied') {
+        await settleRefused(refused, outcome.table.metadata, ports);
         return { type: 'landed', table: outcome.table, ledger: stage.ledger, snapshotId, attempts: attempt };
-      if (outcome.type === 'rejected') refused.push(stage.manifestList);
+      }
+      if (outcome.type === 'rejected') refused = [...refused, stage];
       reason = `${outcome.type}: ${outcome.reason}`;
     } catch (error) {
       if (!isRetryable(error)) throw error;
@@ -179,7 +178,14 @@ interface Attempt {
 }
 
 type Stage =
-  | { type: 'staged'; manifestList: string; ledger: Ledger; updates: Update[]; branch: string }
+  | {
+      type: 'staged';
+      manifestList: string;
+      sequenceNumber: number;
+      ledger: Ledger;
+      updates: Update[];
+      branch: string;
+    }
   | { type: 'landed'; table: Table; ledger: Ledger; snapshotId: bigint }
   | { type: 'fenced'; keys: readonly TopicPartitionKey[] }
   | { type: 'expired' };
@@ -245,10 +251,39 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
   return {
     type: 'staged',
     manifestList: manifestList.path,
+    sequenceNumber,
     ledger: verdict.ledger,
     updates,
     branch: options.branch,
   };
+}
+
+/** An attempt that the catalog says it has refused. */
+interface Refused {
+  readonly manifestList: string;
+  readonly sequenceNumber: number;
+}
+
+/**
+ * Deletes the manifest lists of refused attempts in whose place the table has another snapshot. A refusal alone proves
+ * nothing: where a proxy sends requests again, it may be about the second of two, and the first has come through (I4).
+ * @returns those of which the table does not tell yet
+ */
+async function settleRefused(
+  refused: readonly Refused[],
+  metadata: TableMetadata,
+  ports: CommitPorts,
+): Promise<Refused[]> {
+  const open: Refused[] = [];
+  for (const attempt of refused) {
+    const inPlace = metadata.snapshots.find(
+      (snapshot) => snapshot['sequence-number'] === attempt.sequenceNumber,
+    );
+    if (inPlace && inPlace['manifest-list'] !== attempt.manifestList)
+      await deleteAll([attempt.manifestList], ports);
+    else if (metadata['last-sequence-number'] < attempt.sequenceNumber) open.push(attempt);
+  }
+  return open;
 }
 
 function hasSnapshot(metadata: TableMetadata, id: bigint): boolean {
