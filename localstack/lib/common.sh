@@ -199,10 +199,15 @@ only_unit='' parts=()
 
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac }
 
-# Without names all parts are meant, or the brokers if it is about one of them.
+# Without names: the usual parts and those that the data folder has, or the brokers if it is about one of them.
 select_parts() {
-  if [ ${#parts[@]} -eq 0 ]; then
-    # shellcheck disable=SC2207
-    if [ -n "$only_unit" ]; then parts=(kafka); else parts=($(all_parts)); fi
-  fi
+  local name
+  [ ${#parts[@]} -eq 0 ] || return 0
+  [ -z "$only_unit" ] || { parts=(kafka); return; }
+  for name in $(all_parts); do
+    case $name in
+      kafka | registry) parts+=("$name") ;;
+      *) [ ! -e "$data/$name" ] || parts+=("$name") ;;
+    esac
+  done
 }
