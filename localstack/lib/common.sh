@@ -149,6 +149,18 @@ end_process() {
 
 all_parts() { ls "$stack/parts"; }
 
+# What is meant when no part is named: what every pipeline needs, and what the data folder has already.
+default_parts='kafka registry'
+usual_parts() {
+  local name
+  for name in $(all_parts); do
+    case " $default_parts " in
+      *" $name "*) echo "$name" ;;
+      *) [ ! -r "$data/$name/settings" ] || echo "$name" ;;
+    esac
+  done
+}
+
 is_part() { [ -r "$stack/parts/$1/part.sh" ]; }
 
 # load_part NAME: its functions, and its settings as remembered in the data folder or else the defaults
@@ -199,15 +211,10 @@ only_unit='' parts=()
 
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac }
 
-# Without names: the usual parts and those that the data folder has, or the brokers if it is about one of them.
+# Without names the usual parts are meant, or the brokers if it is about one of them.
 select_parts() {
-  local name
-  [ ${#parts[@]} -eq 0 ] || return 0
-  [ -z "$only_unit" ] || { parts=(kafka); return; }
-  for name in $(all_parts); do
-    case $name in
-      kafka | registry) parts+=("$name") ;;
-      *) [ ! -e "$data/$name" ] || parts+=("$name") ;;
-    esac
-  done
+  if [ ${#parts[@]} -eq 0 ]; then
+    # shellcheck disable=SC2207
+    if [ -n "$only_unit" ]; then parts=(kafka); else parts=($(usual_parts)); fi
+  fi
 }
