@@ -122,8 +122,7 @@ export class CatalogBench {
     expect(await liveFiles(table, this.under.store)).toEqual(pathsOf(files));
     expect(metadata['last-sequence-number']).toBe(snapshots);
     checkHistory(table, snapshots, this.under.capabilities.history);
-    const named = [table.metadataLocation];
-    for (const snapshot of metadata.snapshots) named.push(...(await objectsOf(snapshot, this.under.store)));
+    const named = [table.metadataLocation, ...(await objectsOf(metadata.snapshots, this.under.store))];
     expect(named.filter((location) => this.store.deleted.has(location))).toEqual([]);
     return table;
   }
