@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 part_version=1.11.0
 part_java=17
-part_options='port=18181 warehouse= endpoint= key=testtest secret=testtest'
+part_options='port=18181 warehouse= endpoint= key=frazil secret=frazil-secret'
 part_remembers='listen_port'
 
 part_install() {

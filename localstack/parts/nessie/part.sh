@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 part_version=0.99.0
 part_java=21
-part_options='port=18182 warehouse=s3://lake/nessie endpoint=http://127.0.0.1:18333 key=testtest secret=testtest'
+part_options='port=18182 warehouse=s3://lake/nessie endpoint=http://127.0.0.1:18333 key=frazil secret=frazil-secret'
 part_remembers='listen_port'
 
 part_install() {
