@@ -1,6 +1,5 @@
 import { FatalError } from '../base/errors.ts';
-import type { Json } from '../base/json.ts';
-import { writeJson } from '../base/json.ts';
+import { type Json, writeJson } from '../base/json.ts';
 import { type Random, timedUuid } from '../base/random.ts';
 import type { TableIdentifier } from './catalog.ts';
 import { type Authorizer, bearer, ClientCredentials, type RestAuth, staticAuthorizer } from './rest-auth.ts';
@@ -28,8 +27,10 @@ export interface RestPorts extends HttpPorts {
 
 /** What the catalog says of itself (`GET /v1/config`). */
 export interface RestConfig {
-  /** What all paths but that of the configuration are below. */
-  readonly base: string;
+  /** What all paths but that of the configuration are below: this and the prefix. */
+  readonly root: string;
+  /** Encoded as it stands in a path; empty when there is none. */
+  readonly prefix: string;
   /** Between the levels of a namespace, encoded as it stands in a path. */
   readonly separator: string;
   /** The server's defaults and, above them, its overrides. */
@@ -39,9 +40,11 @@ export interface RestConfig {
   readonly takesIdempotencyKeys: boolean;
 }
 
-/** A request below the catalog's base. */
+/** A request below the catalog's root and prefix. */
 export interface Call {
   readonly path: string;
+  /** Instead of the catalog's own. */
+  readonly prefix?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Authorises instead of the catalog's own: a table may bring one. */
   readonly token?: string | undefined;
@@ -85,7 +88,7 @@ export class RestClient {
 
   /** Sends a GET; once more with a new token when the old one is refused. */
   async get(doing: string, call: Call): Promise<Called> {
-    const url = `${(await this.config()).base}${call.path}`;
+    const url = urlOf(await this.config(), call);
     const send = (token?: string): Promise<Called> =>
       this.#send(doing, { method: 'GET', url, headers: { ...call.headers } }, token);
     const answer = await send(call.token);
@@ -94,8 +97,10 @@ export class RestClient {
 
   /** Sends a POST, once, whatever comes of it. @throws only when it was not sent. */
   async post(doing: string, call: Call, body: unknown): Promise<Called> {
-    const { base, takesIdempotencyKeys } = await this.config();
-    const key = takesIdempotencyKeys ? timedUuid(this.#ports.clock.nowMs(), this.#ports.random) : undefined;
+    const config = await this.config();
+    const key = config.takesIdempotencyKeys
+      ? timedUuid(this.#ports.clock.nowMs(), this.#ports.random)
+      : undefined;
     const headers = {
       ...call.headers,
       'content-type': 'application/json',
@@ -103,7 +108,7 @@ export class RestClient {
     };
     const request: HttpRequest = {
       method: 'POST',
-      url: `${base}${call.path}`,
+      url: urlOf(config, call),
       headers,
       body: writeJson(body),
     };
@@ -191,6 +196,10 @@ export class RestClient {
   }
 }
 
+function urlOf({ root, prefix: own }: RestConfig, { path, prefix = own }: Call): string {
+  return `${root}${prefix === '' ? '' : `/${prefix}`}${path}`;
+}
+
 /** undefined when it is no configuration. */
 function configOf(uri: string, json: Json | undefined): RestConfig | undefined {
   const config = json as { [key: string]: Json } | null | undefined;
@@ -198,10 +207,9 @@ function configOf(uri: string, json: Json | undefined): RestConfig | undefined {
   if (!isMapping(defaults) && !isMapping(overrides)) return undefined;
   const properties = { ...(defaults as object), ...(overrides as object) } as Record<string, string>;
   const base = (overrides as Record<string, string> | undefined)?.['uri'] ?? uri;
-  // It comes encoded: to be used as it is.
-  const prefix = (properties['prefix'] ?? '').replace(/^\/+|\/+$/g, '');
   return {
-    base: `${base.replace(/\/+$/, '')}/v1${prefix === '' ? '' : `/${prefix}`}`,
+    root: `${base.replace(/\/+$/, '')}/v1`,
+    prefix: (properties['prefix'] ?? '').replace(/^\/+|\/+$/g, ''),
     separator: properties['namespace-separator'] ?? '%1F',
     properties,
     endpoints: new Set(Array.isArray(config?.['endpoints']) ? (config['endpoints'] as string[]) : []),

@@ -12,7 +12,13 @@ import {
   type TableIdentifier,
 } from './catalog.ts';
 import { type StorageCredential, type Vended, VendedAccess } from './rest-access.ts';
-import { type Called, RestClient, type RestPorts, type RestSettings } from './rest-client.ts';
+import {
+  type Called,
+  RestClient,
+  type RestConfig,
+  type RestPorts,
+  type RestSettings,
+} from './rest-client.ts';
 import { type Answer, failureOf, isThrottled, isUnknown } from './rest-http.ts';
 
 const credentialsEndpoint = 'GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials';
@@ -91,8 +97,11 @@ export class RestCatalog implements Catalog {
     const doing = `committing table ${formatIdentifier(identifier)}`;
     let answer: Called;
     try {
-      const path = await this.#client.tablePath(identifier);
-      const call = { path, token: this.#tokens.get(formatIdentifier(identifier)) };
+      const call = {
+        path: await this.#client.tablePath(identifier),
+        prefix: nessiePrefix(await this.#client.config(), base.metadata),
+        token: this.#tokens.get(formatIdentifier(identifier)),
+      };
       answer = await this.#client.post(doing, call, { requirements, updates });
     } catch (error) {
       // Nothing was sent.
@@ -185,6 +194,18 @@ function tableOf(identifier: TableIdentifier, json: Json | undefined): Table | u
     metadataLocation: typeof location === 'string' ? location : '',
     metadata: metadataFromJson(metadata, `table ${formatIdentifier(identifier)}`),
   };
+}
+
+/**
+ * Nessie lets a stale first commit pass: that a branch has no snapshot yet is a requirement it does not look at (0.99.0).
+ * But its prefix, `<branch>|<warehouse>`, may name the Nessie commit that a change is based on: then the table must still
+ * be what it was there.
+ */
+function nessiePrefix(config: RestConfig, { properties }: TableMetadata): string | undefined {
+  const commit = properties['nessie.commit.id'];
+  const [, branch, warehouse] = /^([^@|]+)\|(.+)$/.exec(decodeURIComponent(config.prefix)) ?? [];
+  if (config.properties['nessie.is-nessie-catalog'] !== 'true' || !commit || !branch) return undefined;
+  return encodeURIComponent(`${branch}@${commit}|${warehouse}`);
 }
 
 /**
