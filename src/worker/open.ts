@@ -35,6 +35,16 @@ export async function openCatalog(config: Config): Promise<OpenedCatalog> {
         access: undefined,
       };
     }
+    case 'postgres': {
+      const { url, name } = settings;
+      const warehouse = warehouseUri(settings.warehouse);
+      const { postgresCatalog } = await import('../catalog/postgres.ts');
+      return {
+        catalog: postgresCatalog({ url, name, warehouse }, { ...ports, store }),
+        store,
+        access: undefined,
+      };
+    }
     default:
       throw new FatalError(`opening the catalog: type ${settings.type} is not there yet`);
   }
