@@ -56,7 +56,7 @@ def free_ports(count):
 def answers_http(url):
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
-    connection.request("GET", parts.path)
+    connection.request("GET", urllib.parse.urlunsplit(("", "", parts.path, parts.query, "")))
     return connection.getresponse().status == 200
 
 

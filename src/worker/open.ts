@@ -45,6 +45,11 @@ export async function openCatalog(config: Config): Promise<OpenedCatalog> {
         access: undefined,
       };
     }
+    case 'rest': {
+      const { RestCatalog } = await import('../catalog/rest.ts');
+      const catalog = new RestCatalog(settings, { ...ports, fetch });
+      return { catalog, store: openStore(storeSettings(config), catalog.access), access: catalog.access };
+    }
     default:
       throw new FatalError(`opening the catalog: type ${settings.type} is not there yet`);
   }

@@ -2,32 +2,70 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, describe, test } from 'vitest';
-import { seededRandom } from '../../src/base/random.ts';
+import { afterAll, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import { formatIdentifier } from '../../src/catalog/catalog.ts';
 import { memoryPointers } from '../../src/catalog/memory.ts';
-import type { Pointers } from '../../src/catalog/metastore.ts';
+import { MetastoreCatalog } from '../../src/catalog/metastore.ts';
 import { sqliteCatalog, sqlitePointers } from '../../src/catalog/sqlite.ts';
 import { LocalStore, localLocation } from '../../src/storage/local.ts';
-import { SkippingClock } from '../unit/base/clock.ts';
-import { metastoreContract, raceOfProcesses } from './catalog.ts';
+import { MemoryStore } from '../../src/storage/memory.ts';
+import { freshNamespace } from './catalog-bench.ts';
+import { raceOfProcesses } from './catalog-race.ts';
+import { catalogSuite } from './catalog-suite.ts';
+import { changeForeign, withColumn } from './foreign.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'frazil-catalog-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-let files = 0;
+const ports = { clock: systemClock, random: systemRandom };
+const capabilities = { serverWritesMetadata: false, history: 'all', namespaceLevels: 2 } as const;
+const namespace = (): string[] => freshNamespace(2);
 
-describe.each([
-  ['memory', memoryPointers],
-  ['SQLite', () => sqlitePointers(join(folder, `${++files}.db`), 'lake')],
-] as [string, () => Pointers][])('a catalog over %s', (_name, openPointers) => {
-  metastoreContract(openPointers);
+catalogSuite('memory', async () => {
+  const pointers = memoryPointers();
+  const files = new MemoryStore();
+  return {
+    catalog: (store) => new MetastoreCatalog(pointers, 'memory://wh/', { ...ports, store }),
+    store: files,
+    namespace,
+    capabilities,
+    drop: async (identifier) => void pointers.tables.delete(formatIdentifier(identifier)),
+    addColumn: (identifier, name) =>
+      changeForeign(pointers, files, identifier, (metadata) => withColumn(metadata, name)),
+    close: async () => {},
+  };
+});
+
+catalogSuite('SQLite', async () => {
+  const path = join(folder, 'lake.db');
+  const files = new MemoryStore();
+  const pointers = sqlitePointers(path, 'lake');
+  const database = new DatabaseSync(path);
+  return {
+    catalog: (store) => sqliteCatalog({ path, name: 'lake', warehouse: 'memory://wh' }, { ...ports, store }),
+    store: files,
+    namespace,
+    capabilities,
+    drop: async (identifier) => {
+      database
+        .prepare('DELETE FROM iceberg_tables WHERE table_namespace = ? AND table_name = ?')
+        .run(identifier.namespace.join('.'), identifier.name);
+    },
+    addColumn: (identifier, name) =>
+      changeForeign(pointers, files, identifier, (metadata) => withColumn(metadata, name)),
+    close: async () => {
+      database.close();
+      await pointers.close();
+    },
+  };
 });
 
 test('SQLite lets committers of several processes race, and loses nothing', async () => {
   const path = join(folder, 'processes.db');
   const warehouse = localLocation(join(folder, 'wh'));
-  const ports = { store: new LocalStore(), clock: new SkippingClock(), random: seededRandom(1) };
-  const catalog = sqliteCatalog({ path, name: 'lake', warehouse }, ports);
+  const catalog = sqliteCatalog({ path, name: 'lake', warehouse }, { ...ports, store: new LocalStore() });
   // Made by an older writer: each process finds that it must be brought up to date.
   makeV0File(path);
   await raceOfProcesses(catalog, path, warehouse, 3, 30);

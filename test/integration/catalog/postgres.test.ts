@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { TcpProxy } from '../../../localstack/lib/tcp-proxy.ts';
+import { systemClock } from '../../../src/base/clock.ts';
 import { FatalError, TransientError } from '../../../src/base/errors.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import type { Table } from '../../../src/catalog/catalog.ts';
@@ -11,9 +13,11 @@ import { postgresCatalog, postgresPointers } from '../../../src/catalog/postgres
 import { unpartitioned } from '../../../src/iceberg/partition-spec.ts';
 import { LocalStore, localLocation } from '../../../src/storage/local.ts';
 import { MemoryStore } from '../../../src/storage/memory.ts';
-import { metastoreContract, raceOfProcesses } from '../../contract/catalog.ts';
+import { freshNamespace } from '../../contract/catalog-bench.ts';
+import { raceOfProcesses } from '../../contract/catalog-race.ts';
+import { catalogSuite } from '../../contract/catalog-suite.ts';
 import { commitSnapshot } from '../../contract/committer.ts';
-import { Detour } from '../../tools/detour.ts';
+import { changeForeign, withColumn } from '../../contract/foreign.ts';
 import { Localstack } from '../../tools/localstack.ts';
 import { SkippingClock } from '../../unit/base/clock.ts';
 
@@ -25,6 +29,8 @@ const creation = {
   spec: () => unpartitioned,
   properties: {},
 };
+
+const ports = { clock: systemClock, random: systemRandom };
 
 let stack: Localstack;
 let server = '';
@@ -56,8 +62,10 @@ afterEach(async () => {
 });
 
 function open(at = url, catalogName = 'lake'): MetastoreCatalog {
-  const ports = { store, clock: new SkippingClock(), random: systemRandom };
-  const catalog = postgresCatalog({ url: at, name: catalogName, warehouse: 'memory://wh' }, ports);
+  const catalog = postgresCatalog(
+    { url: at, name: catalogName, warehouse: 'memory://wh' },
+    { ...ports, clock: new SkippingClock(), store },
+  );
   opened.push(catalog);
   return catalog;
 }
@@ -81,9 +89,26 @@ const columns = (table: string): Promise<unknown[]> =>
     [table],
   ).then((rows) => rows.map((row) => Object.values(row)));
 
-describe('a catalog over PostgreSQL', () => {
-  // An empty catalog needs no database of its own: its name is part of every key.
-  metastoreContract(() => postgresPointers(url, 'contract'));
+catalogSuite('PostgreSQL', async () => {
+  const at = `${server}/postgres`;
+  const files = new MemoryStore();
+  const pointers = postgresPointers(at, 'lake');
+  return {
+    catalog: (store) =>
+      postgresCatalog({ url: at, name: 'lake', warehouse: 'memory://wh' }, { ...ports, store }),
+    store: files,
+    namespace: () => freshNamespace(2),
+    capabilities: { serverWritesMetadata: false, history: 'all', namespaceLevels: 2 },
+    drop: async (identifier) => {
+      await admin.query('DELETE FROM iceberg_tables WHERE table_namespace = $1 AND table_name = $2', [
+        identifier.namespace.join('.'),
+        identifier.name,
+      ]);
+    },
+    addColumn: (identifier, column) =>
+      changeForeign(pointers, files, identifier, (metadata) => withColumn(metadata, column)),
+    close: () => pointers.close(),
+  };
 });
 
 test('the tables are those that Java, PyIceberg and Trino expect, and a table’s row is as they write it', async () => {
@@ -195,8 +220,7 @@ test('eight processes race to make a table and to commit to it, and lose nothing
   const warehouse = localLocation(folder);
   try {
     await makeV0();
-    const ports = { store: new LocalStore(), clock: new SkippingClock(), random: systemRandom };
-    const catalog = postgresCatalog({ url, name: 'lake', warehouse }, ports);
+    const catalog = postgresCatalog({ url, name: 'lake', warehouse }, { ...ports, store: new LocalStore() });
     opened.push(catalog);
     await raceOfProcesses(catalog, url, warehouse, 8, 15);
   } finally {
@@ -333,61 +357,84 @@ test('a row that is locked too long makes a commit that is certainly not applied
 });
 
 describe('connections that end', () => {
-  let detour: Detour;
+  let proxy: TcpProxy;
   let through = '';
+  const update = 'UPDATE iceberg_tables';
   beforeEach(async () => {
-    const { port } = new URL(url);
-    detour = await Detour.open(Number(port));
-    opened.push(detour);
-    through = url.replace(port, String(detour.port));
+    const { host } = new URL(url);
+    proxy = await TcpProxy.start({ target: `tcp://${host}` });
+    opened.push(proxy);
+    through = url.replace(host, `127.0.0.1:${proxy.port}`);
   });
 
-  test('between a commit and its answer: its outcome is unknown, and it is found applied', async () => {
+  /** Loads the table until it can be loaded: a connection that is dead costs one attempt. */
+  const reload = async (catalog: MetastoreCatalog): Promise<Table> =>
+    (await catalog.load(orders).catch(() => catalog.load(orders)))!;
+
+  test.each(['after', 'within'] as const)(
+    '%s a commit was done, without its answer: its outcome is unknown, and it is found applied',
+    async (when) => {
+      const catalog = open(through);
+      const table = await catalog.create(orders, creation);
+      proxy.faults.set({ body: update, fault: { type: 'cut', when } });
+      const outcome = await commitSnapshot(catalog, table, 1n);
+      expect(outcome).toMatchObject({
+        type: 'unknown',
+        reason: expect.stringContaining('Connection terminated unexpectedly'),
+      });
+      proxy.faults.set();
+      const now = await reload(catalog);
+      expect(now.metadata['current-snapshot-id']).toBe(1n);
+      // What it named was not deleted.
+      expect(store.objects.has(now.metadataLocation)).toBe(true);
+      expect((await commitSnapshot(catalog, now, 2n)).type).toBe('applied');
+    },
+  );
+
+  test('before a commit that the server gets only later: its outcome is unknown, and what is there then is whole', async () => {
     const catalog = open(through);
     const table = await catalog.create(orders, creation);
-    detour.cutAnswerTo = 'UPDATE iceberg_tables';
-    const outcome = await commitSnapshot(catalog, table, 1n);
-    expect(outcome).toMatchObject({
-      type: 'unknown',
-      reason: expect.stringContaining('Connection terminated unexpectedly'),
-    });
-    detour.cutAnswerTo = undefined;
-    const now = (await catalog.load(orders))!;
+    proxy.faults.set({ body: update, fault: { type: 'late' } });
+    expect((await commitSnapshot(catalog, table, 1n)).type).toBe('unknown');
+    proxy.faults.set();
+    expect((await reload(catalog)).metadata['current-snapshot-id']).toBeNull();
+    await proxy.release();
+    const now = await reload(catalog);
     expect(now.metadata['current-snapshot-id']).toBe(1n);
-    // What it named was not deleted.
-    expect(store.objects.has(now.metadataLocation)).toBe(true);
-    expect((await commitSnapshot(catalog, now, 2n)).type).toBe('applied');
+    expect((await commitSnapshot(catalog, table, 2n)).type).toBe('rejected');
+  });
+
+  test('as the server shuts down, whatever it had done: the outcome of a commit is unknown', async () => {
+    const catalog = open(through);
+    const table = await catalog.create(orders, creation);
+    proxy.faults.set({ body: update, fault: { type: 'sqlstate', code: '57P01', passed: true } });
+    expect((await commitSnapshot(catalog, table, 1n)).type).toBe('unknown');
+    proxy.faults.set();
+    expect((await reload(catalog)).metadata['current-snapshot-id']).toBe(1n);
   });
 
   test('no answer to a commit within the bound: its outcome is unknown, and the next goes through', async () => {
     const catalog = open(`${through}?query_timeout=300`);
     const table = await catalog.create(orders, creation);
-    detour.silenceAnswerTo = 'UPDATE iceberg_tables';
+    proxy.faults.set({ body: update, fault: { type: 'silence' } });
     const outcome = await commitSnapshot(catalog, table, 1n);
     expect(outcome).toMatchObject({ type: 'unknown', reason: expect.stringContaining('Query read timeout') });
-    detour.silenceAnswerTo = undefined;
-    const now = (await catalog.load(orders))!;
-    expect(now.metadata['current-snapshot-id']).toBe(1n);
-  });
-
-  test('while they are idle: the next operation makes another', async () => {
-    const catalog = open(through);
-    const table = await catalog.create(orders, creation);
-    detour.cut();
-    expect(await catalog.load(orders).catch(() => catalog.load(orders))).toEqual(table);
+    proxy.faults.set();
+    expect((await reload(catalog)).metadata['current-snapshot-id']).toBe(1n);
   });
 
   test('ended by the server while they are idle, as at a fail-over: the next operation makes another', async () => {
     const catalog = open();
     const table = await catalog.create(orders, creation);
     await admin.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name]);
-    expect(await catalog.load(orders).catch(() => catalog.load(orders))).toEqual(table);
+    expect(await reload(catalog)).toEqual(table);
   });
 
   test('that cannot be made are tried again, and a commit for which there is none is certainly not applied', async () => {
     const catalog = open(through);
     const table = await catalog.create(orders, creation);
-    await detour.close();
+    await proxy.close();
+    opened.splice(opened.indexOf(proxy), 1);
     // The idle connection may not have been seen to end: then nobody can tell.
     await commitSnapshot(catalog, table, 1n);
     const outcome = await commitSnapshot(catalog, table, 2n);
