@@ -35,6 +35,16 @@ export async function openCatalog(config: Config): Promise<OpenedCatalog> {
         access: undefined,
       };
     }
+    case 'postgres': {
+      const { url, name } = settings;
+      const warehouse = warehouseUri(settings.warehouse);
+      const { postgresCatalog } = await import('../catalog/postgres.ts');
+      return {
+        catalog: postgresCatalog({ url, name, warehouse }, { ...ports, store }),
+        store,
+        access: undefined,
+      };
+    }
     case 'rest': {
       const { RestCatalog } = await import('../catalog/rest.ts');
       const catalog = new RestCatalog(settings, { ...ports, fetch });
