@@ -1,13 +1,11 @@
 import { HttpProxy } from '../../localstack/lib/http-proxy.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
-import { formatIdentifier } from '../../src/catalog/catalog.ts';
 import { MetastoreCatalog } from '../../src/catalog/metastore.ts';
 import { MemoryStore } from '../../src/storage/memory.ts';
 import { freshNamespace } from './catalog-bench.ts';
 import { type CatalogBehindProxy, catalogFaultSuite } from './catalog-fault-suite.ts';
 import { catalogStormSuite } from './catalog-storm-suite.ts';
-import { changeForeign, withColumn } from './foreign.ts';
 import { httpPointers, PointerServer } from './pointer-server.ts';
 
 async function open(): Promise<CatalogBehindProxy> {
@@ -31,9 +29,6 @@ async function open(): Promise<CatalogBehindProxy> {
     store: files,
     namespace: () => freshNamespace(2),
     capabilities: { serverWritesMetadata: false, history: 'all', namespaceLevels: 2 },
-    drop: async (identifier) => void server.tables.delete(`/${formatIdentifier(identifier)}`),
-    addColumn: (identifier, name) =>
-      changeForeign(httpPointers(server.url), files, identifier, (metadata) => withColumn(metadata, name)),
     close: async () => {
       await proxy.close();
       await server[Symbol.asyncDispose]();
@@ -42,4 +37,4 @@ async function open(): Promise<CatalogBehindProxy> {
 }
 
 catalogFaultSuite('pointers behind HTTP', 'http', open);
-catalogStormSuite('pointers behind HTTP', 'http', open, [1, 2]);
+catalogStormSuite('pointers behind HTTP', 'http', open);

@@ -73,16 +73,15 @@ export function catalogStormSuite(
 ): void {
   describe(`a catalog of ${name} in a storm`, () => {
     const bench = benchFor(open);
-    const under = (): CatalogBehindProxy => bench.under as CatalogBehindProxy;
 
-    afterEach(() => under().proxy.faults.set());
+    afterEach(() => bench.under.proxy.faults.set());
 
     function rules(): FaultRule[] {
-      const { requests, service } = under();
+      const { requests, service } = bench.under;
       const refused: Fault[] = service === 'sql' ? [] : [{ type: 'throttle', as: service }];
       return [
         { ...requests.commit, times: 2, probability: 0.02, fault: { type: 'silence' } },
-        ...[...storm.commit[kind], ...share(0.05, ...refused)].map((rule) => ({
+        ...[...storm.commit[kind], ...share(0.02, ...refused)].map((rule) => ({
           ...requests.commit,
           ...rule,
         })),
@@ -92,23 +91,23 @@ export function catalogStormSuite(
 
     test.each(seeds)('every offset lands exactly once (seed %i)', async (seed) => {
       const table = await bench.catalog.create(bench.orders, creation);
-      const { faults } = under().proxy;
+      const { faults } = bench.under.proxy;
       const before = faults.done.length;
       faults.reseed(seed);
       faults.set(...rules());
       const all = await Promise.all(
         writers.map(async (partition, i) => {
-          const writer = new Writer(under(), table, partition, seed * 100 + i);
+          const writer = new Writer(bench.under, table, partition, seed * 100 + i);
           await writer.run();
           return writer;
         }),
       );
       faults.set();
-      await under().proxy.release();
+      await bench.under.proxy.release();
       const now = await bench.load();
       const partitions = [...new Set(writers)].sort();
-      expect(await liveFiles(now, under().store)).toHaveLength(partitions.length * flushes);
-      expect(rangesOf(await liveFiles(now, under().store))).toEqual(
+      expect(await liveFiles(now, bench.under.store)).toHaveLength(partitions.length * flushes);
+      expect(rangesOf(await liveFiles(now, bench.under.store))).toEqual(
         partitions
           .flatMap((partition) =>
             Array.from({ length: flushes }, (_, i) => `${partition} ${i * offsetsPerFlush}`),
@@ -118,7 +117,7 @@ export function catalogStormSuite(
       expect(ledgerOf(now)?.next).toEqual(
         new Map(partitions.map((partition) => [`orders-${partition}`, end])),
       );
-      checkHistory(now, partitions.length * flushes, under().capabilities.history);
+      checkHistory(now, partitions.length * flushes, bench.under.capabilities.history);
       await checkNothingDeleted(now, all);
       // It was a storm.
       expect(faults.done.length - before).toBeGreaterThan(20);
@@ -130,10 +129,10 @@ export function catalogStormSuite(
       const named = [
         table.metadataLocation,
         ...all.flatMap((writer) => [...writer.unknown]),
-        ...(await objectsOf(table.metadata.snapshots, under().store)),
+        ...(await objectsOf(table.metadata.snapshots, bench.under.store)),
       ];
       expect(named.filter((location) => deleted.has(location))).toEqual([]);
-      for (const file of await liveFiles(table, under().store)) await under().store.get(file);
+      for (const file of await liveFiles(table, bench.under.store)) await bench.under.store.get(file);
     }
   });
 }

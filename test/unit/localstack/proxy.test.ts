@@ -83,6 +83,10 @@ describe('before an HTTP server', () => {
     meet({ type: 'silence' });
     await expect(ask('/a', 'b', { signal: AbortSignal.timeout(100) })).rejects.toThrow();
     expect(done).toEqual(['POST /a b']);
+    const second = ask();
+    await expect.poll(() => done).toHaveLength(2);
+    proxy.cut();
+    await expect(second).rejects.toThrow();
   });
 
   test.each([
