@@ -35,6 +35,10 @@ export async function openCatalog(config: Config): Promise<OpenedCatalog> {
         access: undefined,
       };
     }
+    case 'glue': {
+      const { glueCatalog } = await import('../catalog/glue.ts');
+      return { catalog: glueCatalog(settings, { ...ports, store }), store, access: undefined };
+    }
     default:
       throw new FatalError(`opening the catalog: type ${settings.type} is not there yet`);
   }
