@@ -28,6 +28,34 @@ function catalogOver(pointers: Pointers, store = new MemoryStore()): MetastoreCa
 const metadataFiles = (store: MemoryStore): string[] =>
   [...store.objects.keys()].filter((location) => location.includes('.metadata.json'));
 
+test('a table is made below the warehouse, its metadata in a file of version 0', async () => {
+  const store = new MemoryStore();
+  const name = { namespace: ['shop', 'eu'], name: 'orders' };
+  const made = await catalogOver(memoryPointers(), store).create(name, creation({ owner: 'me' }));
+  expect(made.metadata.location).toBe('memory://wh/shop/eu/orders');
+  expect(made.metadataLocation).toMatch(
+    /^memory:\/\/wh\/shop\/eu\/orders\/metadata\/00000-[0-9a-f-]{36}\.metadata\.json$/,
+  );
+  expect(made.metadata.properties).toEqual({ 'write.parquet.compression-codec': 'zstd', owner: 'me' });
+  expect(metadataFiles(store)).toEqual([made.metadataLocation]);
+});
+
+test('a commit whose requirement its own base does not meet is rejected before anything is written', async () => {
+  const store = new MemoryStore();
+  const catalog = catalogOver(memoryPointers(), store);
+  const base = await catalog.create(orders, creation());
+  const before = [...store.objects.keys()];
+  const updates = [{ action: 'set-properties', updates: { a: '1' } }] as const;
+  expect(
+    await catalog.commit(base, [{ type: 'assert-ref-snapshot-id', ref: 'main', 'snapshot-id': 5n }], updates),
+  ).toEqual({ type: 'rejected', reason: 'branch main is at snapshot null, expected 5' });
+  expect(await catalog.commit(base, [{ type: 'assert-table-uuid', uuid: 'other' }], updates)).toMatchObject({
+    type: 'rejected',
+    reason: expect.stringContaining('expected other'),
+  });
+  expect([...store.objects.keys()]).toEqual(before);
+});
+
 test('a commit of which nobody knows whether it was applied keeps its metadata: it may still be pointed at', async () => {
   const store = new MemoryStore();
   const pointers = memoryPointers();
