@@ -50,6 +50,10 @@ export class GlueDouble implements AsyncDisposable {
     return this.tables.get(`${catalog}/${database}/${name}`)!;
   }
 
+  drop(database: string, name: string): void {
+    this.tables.delete(`${ownCatalog}/${database}/${name}`);
+  }
+
   /** As another program does it: no VersionId is asked for. */
   change(database: string, name: string, input: Partial<TableInput>): void {
     const kept = this.table(database, name);
@@ -68,9 +72,10 @@ export class GlueDouble implements AsyncDisposable {
     this.requests.push({ action, body });
     const at = this.#faults.findIndex((each) => each.action === action);
     const fault = at < 0 ? undefined : this.#faults.splice(at, 1)[0]!.fault;
-    const answer = fault && !fault.applied ? undefined : this.#answer(action, body);
-    if (!fault) return send(response, answer!);
-    if (fault.type === 'answer') return send(response, { status: fault.status, code: fault.code });
+    if (fault?.type === 'preceded') fault.by();
+    const answer = fault?.applied === false ? undefined : this.#answer(action, body);
+    if (!fault || fault.type === 'preceded') return send(response, answer!);
+    if (fault.type === 'answer') return send(response, fault);
     // Silence else: the client gives up.
     if (fault.type === 'cut') request.socket.destroy();
   }
@@ -138,12 +143,11 @@ export interface Kept {
   archives: number;
 }
 
-/** How a request ends instead: with this answer, cut off, or never. `applied`: after it was carried out. */
-export type Fault = { applied?: boolean } & (
-  | { type: 'answer'; status: number; code: string }
-  | { type: 'cut' }
-  | { type: 'silence' }
-);
+/** How a request ends: with this answer, cut off, or never, and whether it was carried out; or as usual, but later. */
+export type Fault =
+  | ({ type: 'answer'; applied: boolean } & Answer)
+  | { type: 'cut' | 'silence'; applied: boolean }
+  | { type: 'preceded'; applied?: true; by: () => void };
 
 interface Body {
   CatalogId?: string;
