@@ -14,17 +14,24 @@ import {
   type TableIdentifier,
 } from './catalog.ts';
 
-/** Where a metastore says a table's current metadata file is. `version` is compared too where the metastore has one. */
+/** Where a metastore says a table's current metadata file is. */
 export interface Pointer {
   location: string;
-  version?: unknown;
 }
 
 /** A metastore: it keeps one pointer per table and swaps it atomically. */
 export interface Pointers {
   get(identifier: TableIdentifier): Promise<Pointer | undefined>;
-  /** Adds a table and its namespace. @returns false when the table exists already. */
-  insert(identifier: TableIdentifier, location: string): Promise<boolean>;
+  /**
+   * Where a new table is to go, in metastores that have a word in it; its namespace is there then. Others have it at
+   * `<warehouse>/<namespace>/<name>`.
+   */
+  place?(identifier: TableIdentifier, warehouse: string): Promise<string>;
+  /**
+   * Adds a table and its namespace. @returns false when the table exists already.
+   * @throws {TransientError} when trying again may help; whether the table was added may be unknown then.
+   */
+  insert(identifier: TableIdentifier, location: string, metadata: TableMetadata): Promise<boolean>;
   /** Moves the pointer if it still is `from`. */
   swap(identifier: TableIdentifier, from: Pointer, to: string, metadata: TableMetadata): Promise<Swap>;
   close(): Promise<void>;
@@ -32,7 +39,7 @@ export interface Pointers {
 
 /** What became of a swap, as far as the metastore says. */
 export type Swap =
-  | { type: 'applied'; version?: unknown }
+  | { type: 'applied' }
   /**
    * `doubtful`: what is between us and the metastore may send a request again, and this may be the answer to the second
    * of two of which the first came through (apache/iceberg#7151).
@@ -82,7 +89,7 @@ export class MetastoreCatalog implements Catalog {
     }
     const text = pointer.location.endsWith('.gz.metadata.json') ? gunzipSync(bytes) : Buffer.from(bytes);
     const metadata = parseMetadata(text.toString('utf8'), pointer.location);
-    const table = { identifier, metadataLocation: pointer.location, metadata, version: pointer.version };
+    const table = { identifier, metadataLocation: pointer.location, metadata };
     await this.#settleRefused(table);
     return table;
   }
@@ -90,14 +97,15 @@ export class MetastoreCatalog implements Catalog {
   async create(identifier: TableIdentifier, creation: TableCreation): Promise<Table> {
     const metadata = newTableMetadata({
       uuid: uuid(this.#ports.random),
-      location: [this.#warehouse, ...identifier.namespace, identifier.name].join('/'),
+      location: await this.#place(identifier),
       fields: creation.fields,
       spec: creation.spec,
       properties: creation.properties,
       nowMs: this.#ports.clock.nowMs(),
     });
     const location = await this.#writeMetadata(metadata, 0);
-    const inserted = await this.#pointers.insert(identifier, location);
+    // What it throws may leave open whether the table is there: then so is its metadata.
+    const inserted = await this.#pointers.insert(identifier, location, metadata);
     // Whether ours or another worker's: what the catalog says now is the table.
     const table = await this.load(identifier);
     if (!inserted && table?.metadata['table-uuid'] !== metadata['table-uuid'])
@@ -123,18 +131,12 @@ export class MetastoreCatalog implements Catalog {
       if (!isRetryable(error)) throw error;
       return { type: 'rejected', reason: messageOf(error) };
     }
-    const from = { location: base.metadataLocation, version: base.version };
+    const from = { location: base.metadataLocation };
     const outcome = await this.#pointers.swap(base.identifier, from, location, metadata);
     if (outcome.type === 'rejected' && outcome.doubtful) this.#keepRefused(base, location);
     else if (outcome.type === 'rejected') await this.#deleteQuietly(location);
     if (outcome.type !== 'applied') return { type: outcome.type, reason: outcome.reason };
-    const table = {
-      identifier: base.identifier,
-      metadataLocation: location,
-      metadata,
-      version: outcome.version,
-    };
-    return { type: 'applied', table };
+    return { type: 'applied', table: { identifier: base.identifier, metadataLocation: location, metadata } };
   }
 
   close(): Promise<void> {
@@ -158,6 +160,11 @@ export class MetastoreCatalog implements Catalog {
         await this.#deleteQuietly(refused.location);
     }
     this.#refused.set(name, open);
+  }
+
+  async #place(identifier: TableIdentifier): Promise<string> {
+    const place = await this.#pointers.place?.(identifier, this.#warehouse);
+    return place ?? [this.#warehouse, ...identifier.namespace, identifier.name].join('/');
   }
 
   async #writeMetadata(metadata: TableMetadata, version: number): Promise<string> {
