@@ -1,11 +1,23 @@
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
-import { AlreadyExistsError, FatalError, NotFoundError, TransientError } from '../base/errors.ts';
+import { AlreadyExistsError, FatalError, messageOf, NotFoundError, TransientError } from '../base/errors.ts';
 import type { AccessSource } from './access.ts';
 import { awsError, awsFailure } from './aws.ts';
-import { type OpenedS3, S3Clients } from './s3-client.ts';
-import { type Body, bodyOf, isBody, type Target, upload } from './s3-upload.ts';
+import { type OpenedS3, S3Clients, type S3Timeouts, s3Timeouts } from './s3-client.ts';
+import {
+  type Body,
+  bodyOf,
+  isBody,
+  type Target,
+  type UploadLimits,
+  upload,
+  uploadLimits,
+} from './s3-upload.ts';
 import type { S3Settings } from './settings.ts';
 import type { Store } from './store.ts';
+
+export type S3Limits = S3Timeouts & UploadLimits;
+
+export const s3Limits: S3Limits = { ...s3Timeouts, ...uploadLimits };
 
 /**
  * Objects of S3 and of what speaks like it, opened by what `access` answers for a location, else by the default
@@ -17,17 +29,19 @@ import type { Store } from './store.ts';
  */
 export class S3Store implements Store {
   readonly #clients: S3Clients;
+  readonly #limits: UploadLimits;
   readonly #encryption: Pick<Target, 'ServerSideEncryption' | 'SSEKMSKeyId'>;
 
-  constructor(settings: S3Settings, access?: AccessSource) {
-    this.#clients = new S3Clients(settings, access);
+  constructor(settings: S3Settings, access?: AccessSource, limits: S3Limits = s3Limits) {
+    this.#clients = new S3Clients(settings, access, limits);
+    this.#limits = limits;
     this.#encryption = encryptionOf(settings);
   }
 
   async put(location: string, parts: readonly Uint8Array[]): Promise<void> {
     const target = placeOf(location);
     const opened = await this.#clients.of(location);
-    const body = bodyOf(parts);
+    const body = bodyOf(parts, this.#limits);
     try {
       await upload(opened.client, { ...target, ...this.#encryption }, body);
     } catch (error) {
@@ -113,15 +127,17 @@ function failure(
   const { code } = awsFailure(error);
   const fatal = (advice: string): FatalError => new FatalError(`${doing}: ${advice}`, { cause: error });
   if (code === 'NoSuchBucket') return fatal(`there is no bucket ${Bucket}: create it`);
+  if (code === 'NotImplemented' && action === 's3:PutObject')
+    return fatal(`this store does not know If-None-Match: use one that does (${messageOf(error)})`);
   const region = regionToldBy(error);
   if (/^(PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException|301)$/.test(code))
     return fatal(
       region
         ? `bucket ${Bucket} is in region ${region}: set store.region to that`
-        : `bucket ${Bucket} is in another region: set store.region to that of the bucket (${(error as Error).message})`,
+        : `bucket ${Bucket} is in another region: set store.region to that of the bucket (${messageOf(error)})`,
     );
   if (code.startsWith('KMS.'))
-    return fatal(`the key of store.encryption cannot be used (${code}: ${(error as Error).message})`);
+    return fatal(`the key of store.encryption cannot be used (${code}: ${messageOf(error)})`);
   const more =
     action === 's3:GetObject'
       ? `, and s3:ListBucket on arn:aws:s3:::${Bucket}, without which a missing object is denied`
