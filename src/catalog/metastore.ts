@@ -32,6 +32,8 @@ export interface Pointers {
     to: string,
     metadata: TableMetadata,
   ): Promise<{ type: 'applied'; version?: unknown } | { type: 'rejected' | 'unknown'; reason: string }>;
+  /** Takes a table out; one that is not there is no error. */
+  remove?(identifier: TableIdentifier): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -124,6 +126,12 @@ export class MetastoreCatalog implements Catalog {
       version: outcome.version,
     };
     return { type: 'applied', table };
+  }
+
+  async drop(identifier: TableIdentifier): Promise<boolean> {
+    if (!this.#pointers.remove) return false;
+    await this.#pointers.remove(identifier);
+    return true;
   }
 
   close(): Promise<void> {
