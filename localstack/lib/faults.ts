@@ -64,7 +64,7 @@ export interface ProxyOptions {
 export class Faults {
   /** What went wrong so far, in order. */
   readonly done: { readonly method: string; readonly path: string; readonly fault: Fault }[] = [];
-  readonly #random: ReturnType<typeof seededRandom>;
+  #random: ReturnType<typeof seededRandom>;
   #rules: { rule: FaultRule; matched: number; fired: number }[] = [];
 
   readonly #onFault: (what: string) => void;
@@ -82,6 +82,11 @@ export class Faults {
   /** These rules from now on; without any all goes well. The first that applies counts. */
   set(...rules: readonly FaultRule[]): void {
     this.#rules = rules.map((rule) => ({ rule, matched: 0, fired: 0 }));
+  }
+
+  /** Draws from the beginning of this seed from now on. */
+  reseed(seed: number): void {
+    this.#random = seededRandom(seed);
   }
 
   /** What is to happen to a request; undefined when it goes well. */

@@ -62,9 +62,14 @@ export class HttpProxy implements AsyncDisposable {
     return Promise.all([...this.#held].map((held) => this.#deliver(held)));
   }
 
+  /** Ends all connections that there are now. */
+  cut(): void {
+    this.#server.closeAllConnections();
+  }
+
   async close(): Promise<void> {
     for (const { timer } of this.#held) clearTimeout(timer);
-    this.#server.closeAllConnections();
+    this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 

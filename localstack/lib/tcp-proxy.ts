@@ -37,8 +37,13 @@ export class TcpProxy implements AsyncDisposable {
     await Promise.all([...this.#sessions].map((session) => session.release()));
   }
 
-  async close(): Promise<void> {
+  /** Ends all connections that there are now. */
+  cut(): void {
     for (const session of this.#sessions) session.end();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 

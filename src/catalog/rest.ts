@@ -110,9 +110,10 @@ export class RestCatalog implements Catalog {
     }
     if (answer.status === 200) return appliedOrUnknown(base, updates, answer);
     const reason = answer.words;
-    // Who is not let in, or is one too many, is turned away before anything is done.
-    if (answer.status === 409 || isThrottled(answer) || answer.renewed || isOutdated(answer))
-      return { type: 'rejected', reason };
+    // Who is not let in, or is one too many, is turned away before anything is done. A table that is gone shows at the
+    // next load.
+    const refusals = [answer.status === 409, isMissing(answer), isOutdated(answer)];
+    if (refusals.includes(true) || isThrottled(answer) || answer.renewed) return { type: 'rejected', reason };
     if (isUnknown(answer) || answer.status < 300) return { type: 'unknown', reason };
     throw failureOf(doing, answer);
   }

@@ -6,15 +6,19 @@ import type { S3Settings } from './settings.ts';
 /** The SDK's own tries, for what passes in a moment. Those who call the store wait longer, and say so. */
 const triesMax = 3;
 
-/** The SDK waits for ever by default. All tries together stay below the five minutes of one attempt to write (put.ts). */
-const timeouts = {
-  connectionTimeout: 10_000,
-  /** Until the answer begins, body sent: 64 MiB take 0.8 MB/s. */
-  requestTimeout: 90_000,
-  throwOnRequestTimeout: true,
+/** How long a request waits; the SDK would wait for ever. */
+export interface S3Timeouts {
+  readonly connectMs: number;
+  /** From the beginning of the request to that of the answer. */
+  readonly answerMs: number;
   /** Without a byte in either direction. */
-  socketTimeout: 30_000,
-};
+  readonly silenceMs: number;
+}
+
+/**
+ * 64 MiB in 90 s are 0.8 MB/s, and three tries stay below the five minutes that one attempt to write may take (put.ts).
+ */
+export const s3Timeouts: S3Timeouts = { connectMs: 10_000, answerMs: 90_000, silenceMs: 30_000 };
 
 /** Connections at once: two files of each table (lane/lane-table.ts) in up to four parts; further requests wait. */
 const socketsMax = 64;
@@ -33,20 +37,24 @@ export interface OpenedS3 {
 export class S3Clients {
   readonly #settings: S3Settings;
   readonly #access: AccessSource | undefined;
-  readonly #http = new NodeHttpHandler({
-    ...timeouts,
-    httpAgent: { keepAlive: true, maxSockets: socketsMax },
-    httpsAgent: { keepAlive: true, maxSockets: socketsMax },
-    // It would warn on the console when requests wait for a connection.
-    logger: { ...console, warn: () => {} },
-  });
+  readonly #http: NodeHttpHandler;
   #own: OpenedS3 | undefined;
   /** By prefix: one each, for the newest credentials. */
   readonly #vended = new Map<string, OpenedS3 & { access: StorageAccess }>();
 
-  constructor(settings: S3Settings, access?: AccessSource) {
+  constructor(settings: S3Settings, access: AccessSource | undefined, timeouts: S3Timeouts) {
     this.#settings = settings;
     this.#access = access;
+    this.#http = new NodeHttpHandler({
+      connectionTimeout: timeouts.connectMs,
+      requestTimeout: timeouts.answerMs,
+      throwOnRequestTimeout: true,
+      socketTimeout: timeouts.silenceMs,
+      httpAgent: { keepAlive: true, maxSockets: socketsMax },
+      httpsAgent: { keepAlive: true, maxSockets: socketsMax },
+      // It would warn on the console when requests wait for a connection.
+      logger: { ...console, warn: () => {} },
+    });
   }
 
   async of(location: string): Promise<OpenedS3> {

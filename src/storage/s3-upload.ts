@@ -10,14 +10,20 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 
-/**
- * Larger bodies go in parts. A request needs its body in one piece, so one that came in several is copied together:
- * this is also how much memory an upload takes beside its body. (A stream would save that; but a stream cannot be sent
- * again when the connection breaks, and stores other than AWS refuse its signatures or its small chunks.)
- */
-const wholeBytesMax = 64 * 1024 * 1024;
-/** S3 takes 10,000 parts of at least 5 MiB: these make files of 156 GiB. With four in flight, again 64 MiB at once. */
-const sliceBytes = 16 * 1024 * 1024;
+/** How bodies are cut. */
+export interface UploadLimits {
+  /**
+   * Larger bodies go in slices. A request needs its body in one piece, so one that came in several is copied together:
+   * this is also how much memory an upload takes beside its body. (A stream would save that; but a stream cannot be
+   * sent again when the connection breaks, and stores other than AWS refuse its signatures or its small chunks.)
+   */
+  readonly wholeBytesMax: number;
+  /** S3 takes 10,000 of at least 5 MiB. */
+  readonly sliceBytes: number;
+}
+
+/** Slices of 16 MiB make files of up to 156 GiB; with four in flight an upload copies 64 MiB at most, as without. */
+export const uploadLimits: UploadLimits = { wholeBytesMax: 64 * 1024 * 1024, sliceBytes: 16 * 1024 * 1024 };
 const slicesInFlightMax = 4;
 
 /** The metadata that tells an object of ours from another of the same name. */
@@ -43,7 +49,7 @@ export type Target = Pick<
 >;
 
 /** Cuts and digests a body. Nothing is copied. */
-export function bodyOf(parts: readonly Uint8Array[], limits = { wholeBytesMax, sliceBytes }): Body {
+export function bodyOf(parts: readonly Uint8Array[], limits: UploadLimits): Body {
   const size = parts.reduce((sum, part) => sum + part.length, 0);
   const slices = cut(parts, size > limits.wholeBytesMax ? limits.sliceBytes : size).map(digested);
   const digest =

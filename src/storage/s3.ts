@@ -2,10 +2,22 @@ import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand } from '@aws-s
 import { AlreadyExistsError, FatalError, NotFoundError, TransientError } from '../base/errors.ts';
 import type { AccessSource } from './access.ts';
 import { awsError, awsFailure } from './aws.ts';
-import { type OpenedS3, S3Clients } from './s3-client.ts';
-import { type Body, bodyOf, isBody, type Target, upload } from './s3-upload.ts';
+import { type OpenedS3, S3Clients, type S3Timeouts, s3Timeouts } from './s3-client.ts';
+import {
+  type Body,
+  bodyOf,
+  isBody,
+  type Target,
+  type UploadLimits,
+  upload,
+  uploadLimits,
+} from './s3-upload.ts';
 import type { S3Settings } from './settings.ts';
 import type { Store } from './store.ts';
+
+export type S3Limits = S3Timeouts & UploadLimits;
+
+export const s3Limits: S3Limits = { ...s3Timeouts, ...uploadLimits };
 
 /**
  * Objects of S3 and of what speaks like it, opened by what `access` answers for a location, else by the default
@@ -17,17 +29,19 @@ import type { Store } from './store.ts';
  */
 export class S3Store implements Store {
   readonly #clients: S3Clients;
+  readonly #limits: UploadLimits;
   readonly #encryption: Pick<Target, 'ServerSideEncryption' | 'SSEKMSKeyId'>;
 
-  constructor(settings: S3Settings, access?: AccessSource) {
-    this.#clients = new S3Clients(settings, access);
+  constructor(settings: S3Settings, access?: AccessSource, limits: S3Limits = s3Limits) {
+    this.#clients = new S3Clients(settings, access, limits);
+    this.#limits = limits;
     this.#encryption = encryptionOf(settings);
   }
 
   async put(location: string, parts: readonly Uint8Array[]): Promise<void> {
     const target = placeOf(location);
     const opened = await this.#clients.of(location);
-    const body = bodyOf(parts);
+    const body = bodyOf(parts, this.#limits);
     try {
       await upload(opened.client, { ...target, ...this.#encryption }, body);
     } catch (error) {

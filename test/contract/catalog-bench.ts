@@ -28,8 +28,8 @@ export interface Capabilities {
   readonly namespaceLevels: 1 | 2;
 }
 
-/** A catalog as the suite sees it. */
-export interface CatalogUnderTest {
+/** A catalog that tests open. */
+export interface TestedCatalog {
   /** A further client, that keeps what it writes itself in `store`. */
   catalog(store: Store): Catalog | Promise<Catalog>;
   /** Where the files of its tables are. */
@@ -37,13 +37,17 @@ export interface CatalogUnderTest {
   /** A namespace that nobody has used. */
   namespace(): readonly string[];
   readonly capabilities: Capabilities;
+  close(): Promise<void>;
+}
+
+/** What the common suite needs besides. */
+export interface CatalogUnderTest extends TestedCatalog {
   /** Drops a table, by other means than ours; its files stay. */
   drop(identifier: TableIdentifier): Promise<void>;
   /** Adds an optional column of strings, by other means than ours. */
   addColumn(identifier: TableIdentifier, name: string): Promise<void>;
   /** How the Java tools open the catalog, where they can: what {@link javaSuite} needs. */
   readonly java?: { readonly name: string; readonly catalog: Readonly<Record<string, string>> };
-  close(): Promise<void>;
 }
 
 /** A namespace of the levels that a catalog allows, in letters that all of them allow. */
@@ -62,8 +66,8 @@ export const creation: TableCreation = {
 };
 
 /** Opens the catalog once for the tests of a `describe`; each test has clients and tables of its own. */
-export function benchFor(open: () => Promise<CatalogUnderTest>): CatalogBench {
-  const bench = new CatalogBench();
+export function benchFor<T extends TestedCatalog>(open: () => Promise<T>): CatalogBench<T> {
+  const bench = new CatalogBench<T>();
   beforeAll(async () => {
     bench.under = await open();
   });
@@ -74,8 +78,8 @@ export function benchFor(open: () => Promise<CatalogUnderTest>): CatalogBench {
 }
 
 /** A catalog under test, a client of it and the name of a table that is not there. */
-export class CatalogBench {
-  under!: CatalogUnderTest;
+export class CatalogBench<T extends TestedCatalog> {
+  under!: T;
   store!: WatchedStore;
   ports!: AppendPorts;
   catalog!: Catalog;
@@ -122,8 +126,7 @@ export class CatalogBench {
     expect(await liveFiles(table, this.under.store)).toEqual(pathsOf(files));
     expect(metadata['last-sequence-number']).toBe(snapshots);
     checkHistory(table, snapshots, this.under.capabilities.history);
-    const named = [table.metadataLocation];
-    for (const snapshot of metadata.snapshots) named.push(...(await objectsOf(snapshot, this.under.store)));
+    const named = [table.metadataLocation, ...(await objectsOf(metadata.snapshots, this.under.store))];
     expect(named.filter((location) => this.store.deleted.has(location))).toEqual([]);
     return table;
   }

@@ -6,7 +6,7 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (read: Uint8Array): string => Buffer.from(read).toString();
 
 /** What every store does. `root` is a location below which there is nothing yet. */
-export function storeSuite(store: Store, root: string): void {
+export function storeSuite(store: Store, root: string, race = { rounds: 5, writers: 24 }): void {
   let count = 0;
   const fresh = (name = 'object'): string => `${root}/case-${++count}/${name}`;
 
@@ -82,10 +82,10 @@ export function storeSuite(store: Store, root: string): void {
   });
 
   test('lets exactly one of many writers of a name win, and keeps what the winner wrote', async () => {
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < race.rounds; round++) {
       const location = fresh();
       const outcomes = await Promise.allSettled(
-        Array.from({ length: 24 }, (_, i) =>
+        Array.from({ length: race.writers }, (_, i) =>
           store.put(location, [bytes(`writer ${i}, `), new Uint8Array(20_000).fill(i)]),
         ),
       );

@@ -34,26 +34,27 @@ export class WatchedStore implements Store {
   }
 }
 
-/** The manifest list of a snapshot, its manifests and their data files. */
-export async function objectsOf(snapshot: Snapshot, store: Store): Promise<string[]> {
-  const list = snapshot['manifest-list'];
-  return [list, ...(await manifestsOf(snapshot, store)), ...(await dataFilesOf(snapshot, store))];
+/** All that the snapshots name: manifest lists, manifests and data files. */
+export async function objectsOf(snapshots: readonly Snapshot[], store: Store): Promise<Set<string>> {
+  const objects = new Set<string>();
+  for (const { 'manifest-list': list } of snapshots) {
+    objects.add(list);
+    for (const { path } of readManifestList(await store.get(list), list)) {
+      if (objects.has(path)) continue;
+      objects.add(path);
+      for (const entry of readManifest(await store.get(path), path)) objects.add(entry.path);
+    }
+  }
+  return objects;
 }
 
 /** The data files of the newest snapshot, as a reader finds them: one that is in the table twice is there twice. */
 export async function liveFiles(table: Table, store: Store): Promise<string[]> {
   const head = branchHead(table.metadata, mainBranch);
-  return head ? (await dataFilesOf(head, store)).sort() : [];
-}
-
-async function manifestsOf(snapshot: Snapshot, store: Store): Promise<string[]> {
-  const list = snapshot['manifest-list'];
-  return readManifestList(await store.get(list), list).map(({ path }) => path);
-}
-
-async function dataFilesOf(snapshot: Snapshot, store: Store): Promise<string[]> {
+  if (!head) return [];
+  const list = head['manifest-list'];
   const files: string[] = [];
-  for (const path of await manifestsOf(snapshot, store))
+  for (const { path } of readManifestList(await store.get(list), list))
     for (const entry of readManifest(await store.get(path), path)) files.push(entry.path);
-  return files;
+  return files.sort();
 }

@@ -83,6 +83,10 @@ describe('before an HTTP server', () => {
     meet({ type: 'silence' });
     await expect(ask('/a', 'b', { signal: AbortSignal.timeout(100) })).rejects.toThrow();
     expect(done).toEqual(['POST /a b']);
+    const second = ask();
+    await expect.poll(() => done, { timeout: 10_000 }).toHaveLength(2);
+    proxy.cut();
+    await expect(second).rejects.toThrow();
   });
 
   test.each([
@@ -139,7 +143,7 @@ describe('before an HTTP server', () => {
   test('a late request reaches the target by itself after its time', async () => {
     meet({ type: 'late', ms: 20 });
     await expect(ask('/late')).rejects.toThrow();
-    await expect.poll(() => done).toEqual(['POST /late b']);
+    await expect.poll(() => done, { timeout: 10_000 }).toEqual(['POST /late b']);
   });
 
   test('a request that is delivered again is done twice', async () => {
