@@ -2,6 +2,7 @@ import {
   CreateDatabaseCommand,
   CreateTableCommand,
   type Database,
+  DeleteTableCommand,
   GetDatabaseCommand,
   GetTableCommand,
   GlueClient,
@@ -160,6 +161,18 @@ class GluePointers implements Pointers {
           `glue:UpdateTable on the catalog, database ${DatabaseName} and its tables`,
         );
       return { type: refusal === 'passing' ? 'rejected' : 'unknown', reason: `${doing}: ${toldBy(error)}` };
+    }
+  }
+
+  async remove(identifier: TableIdentifier): Promise<void> {
+    const doing = `dropping table ${formatIdentifier(identifier)}`;
+    const names = this.#names(identifier, doing);
+    try {
+      await this.#writes.send(new DeleteTableCommand({ ...this.#catalog, ...names }));
+    } catch (error) {
+      if (awsFailure(error).code === 'EntityNotFoundException') return;
+      const grant = `glue:DeleteTable on the catalog, database ${names.DatabaseName} and its tables`;
+      throw this.#failure(doing, error, grant);
     }
   }
 

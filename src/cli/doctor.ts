@@ -26,7 +26,7 @@ export function doctorCommand(): Command {
       'after',
       `
 One line for each check: ok, warning, failed or skipped, what was found, and what to change. Each ends within 20 s
-(the store within 2 min). Nothing of yours is changed: an object frazil-doctor-<uuid> is written to the store and
+(the store within 2 min, --scratch-table within 1 min). Nothing of yours is changed: an object frazil-doctor-<uuid> is written to the store and
 deleted, on S3 a second one of 65 MiB; with --scratch-table a table frazil_doctor_<uuid> beside the first one.
 
 Examples:

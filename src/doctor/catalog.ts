@@ -23,6 +23,9 @@ import { type Check, failed, type Outcome, ok, once, skipped, succeeds, warning 
 /** What is opened when it is first needed: the configured catalog with its store. */
 export type Opened = () => Promise<{ readonly catalog: Catalog; readonly store: Store }>;
 
+/** A table is made, committed to twice and dropped. */
+const scratchTimeoutMs = 60_000;
+
 interface Ports {
   clock: Clock;
   random: Random;
@@ -91,6 +94,7 @@ export class Tables {
 export function swapCheck(wanted: boolean, config: Config, opened: Opened, ports: Ports): Check {
   return {
     what: 'commits',
+    timeoutMs: scratchTimeoutMs,
     async run(): Promise<Outcome> {
       if (!wanted)
         return skipped(

@@ -126,9 +126,11 @@ async function checkGroup(
   cluster: Cluster,
   ports: RetryPorts,
 ): Promise<Outcome> {
-  const coordinator = await retry(ports, coordinatorPolicy, () => cluster.coordinator(group));
   const asked = topics.map((topic) => ({ topic, partitions: [0] }));
-  const offsets = await cluster.offsetFetch(coordinator, group, asked);
+  const { coordinator, offsets } = await retry(ports, coordinatorPolicy, async () => {
+    const coordinator = await cluster.coordinator(group);
+    return { coordinator, offsets: await cluster.offsetFetch(coordinator, group, asked) };
+  });
   const place = `coordinator ${coordinator.host}:${coordinator.port}`;
   return ok(
     `${place}; group ${group} ${offsets.length > 0 ? 'has committed offsets' : 'has not committed yet'}`,

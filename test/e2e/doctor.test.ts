@@ -44,7 +44,6 @@ const allOk = {
   node: 'ok',
   configuration: 'ok',
   brokers: 'ok',
-  'topic examined': 'ok',
   group: 'ok',
   registry: 'ok',
   'table shop.orders': 'ok',
@@ -54,23 +53,24 @@ const allOk = {
 };
 
 test.each([
-  ['SQLite', () => ({})],
+  ['examined-sqlite', () => ({})],
   [
-    'PostgreSQL',
+    'examined-postgres',
     () => ({
       catalog: { type: 'postgres', url: stack.env['FRAZIL_POSTGRES'], name: 'lake', warehouse: './lake' },
     }),
   ],
-])('all is well with %s, before anything has landed and afterwards', async (_name, more) => {
+])('all is well with %s, before anything has landed and afterwards', async (name, more) => {
+  await orders(name, parts, 100);
   using lake = new Lake({});
-  lake.configure(ordersConfig(pipeline, parts, more()));
+  lake.configure(ordersConfig(name, parts, more()));
   const before = await examine(lake, '--scratch-table');
-  expect(statuses(before)).toMatchObject(allOk);
+  expect(statuses(before)).toMatchObject({ ...allOk, [`topic ${name}`]: 'ok' });
   expect(before['commits']!.found).toContain('of two commits onto the same state of it one was refused');
   await lake.catchUp();
   const after = await examine(lake);
   expect(statuses(after)).toMatchObject({ ...allOk, commits: 'skipped' });
-  expect(after['table shop.orders']!.found).toContain('pipeline examined has landed in it');
+  expect(after['table shop.orders']!.found).toContain(`pipeline ${name} has landed in it`);
   // The run that landed was neither helped nor harmed: nothing of the checks is in the catalog.
   const inspected = JSON.parse(await lake.call('inspect', 'shop.orders', '--json'));
   expect(inspected.totals.rows).toBe(100);
@@ -95,7 +95,7 @@ test('a topic that is missing', async () => {
 });
 
 test('brokers and a registry that are down fail at once; the rest is looked at all the same', async () => {
-  using lake = new Lake(ordersConfig(pipeline, { brokers: '127.0.0.1:1', registry: 'http://127.0.0.1:1' }));
+  using lake = new Lake(ordersConfig(pipeline, { brokers: '127.0.0.1:2', registry: 'http://127.0.0.1:2' }));
   const begin = performance.now();
   const findings = await examine(lake);
   expect(statuses(findings)).toMatchObject({
@@ -148,7 +148,8 @@ test('a password that is wrong, which is not shown', async () => {
 });
 
 test('a table whose files are gone', async () => {
-  using lake = new Lake(ordersConfig(pipeline, parts));
+  await orders('bereft', parts, 10);
+  using lake = new Lake(ordersConfig('bereft', parts));
   await lake.catchUp();
   rmSync(join(lake.folder, 'lake/shop'), { recursive: true });
   expect((await examine(lake))['table shop.orders']).toMatchObject({
