@@ -1,3 +1,4 @@
+import { withDeadline } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { type RetryPolicy, type RetryPorts, retry } from '../base/retry.ts';
 import type { Config } from '../config/config.ts';
@@ -13,6 +14,8 @@ export type Cluster = Pick<
 type Source = Config['source'];
 
 const latest = -1;
+/** Shorter than the bound of a check, so that those that wait for it tell why they were skipped. */
+const knownTimeoutMs = 12_000;
 const hourMs = 3_600_000;
 /** A cluster that has never had a group makes the topic for their offsets when it is first asked. */
 const coordinatorPolicy: RetryPolicy = { attemptsMax: 20, totalMs: 15_000, waitMinMs: 200, waitMaxMs: 2_000 };
@@ -24,11 +27,12 @@ export function kafkaChecks(
   ports: RetryPorts,
 ): Check[] {
   const { source } = config;
-  const known = once(() => cluster.metadata([]));
+  const doing = `asking ${source.brokers.join(', ')} for the brokers`;
+  const known = once(() => withDeadline(ports.clock, knownTimeoutMs, doing, () => cluster.metadata([])));
   const whenKnown = (run: (metadata: ClusterMetadata) => Promise<Outcome>) => async (): Promise<Outcome> =>
     (await succeeds(known())) ? run(await known()) : skipped('the brokers do not answer');
   return [
-    { what: 'brokers', run: async () => checkBrokers(await known(), source, cluster) },
+    { what: 'brokers', run: () => checkBrokers(known, source, cluster) },
     ...source.topics.map((topic) => ({
       what: `topic ${topic}`,
       run: whenKnown((metadata) => checkTopic(topic, metadata, config, cluster)),
@@ -37,8 +41,23 @@ export function kafkaChecks(
   ];
 }
 
-/** The bootstrap brokers have answered: all that they name must answer too. */
-async function checkBrokers(metadata: ClusterMetadata, source: Source, cluster: Cluster): Promise<Outcome> {
+/** Of the bootstrap brokers one must answer, and then all that it names. */
+async function checkBrokers(
+  known: () => Promise<ClusterMetadata>,
+  source: Source,
+  cluster: Cluster,
+): Promise<Outcome> {
+  let metadata: ClusterMetadata;
+  try {
+    metadata = await known();
+  } catch (error) {
+    if (error instanceof KafkaError && error.id === 'NETWORK')
+      return failed(
+        `${source.brokers.join(', ')}: ${error.message}`,
+        'check source.brokers, and that they can be reached from here',
+      );
+    throw error;
+  }
   const brokers = [...metadata.brokers.values()];
   const names = brokers.map(({ host, port }) => `${host}:${port}`);
   const answers = await Promise.allSettled(brokers.map((broker) => cluster.listOffsets(broker, [], latest)));

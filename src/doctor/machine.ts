@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import { type Clock, withDeadline } from '../base/clock.ts';
 import { type Check, failed, type Outcome, ok, skipped, warning } from './check.ts';
 
 const MiB = 1024 * 1024;
@@ -27,6 +27,7 @@ export function memoryCheck(heldBytes: number, limitBytes: number | undefined, m
 const mib = (bytes: number): string => `${Math.round(bytes / MiB)} MiB`;
 
 const skewMsMax = 60_000;
+const dateTimeoutMs = 10_000;
 
 /** Whether our clock is that of the servers, whose `Date` headers tell theirs. */
 export function clockCheck(urls: readonly string[], ports: { clock: Clock; fetch: typeof fetch }): Check {
@@ -54,7 +55,9 @@ async function skewMs(
 ): Promise<number | undefined> {
   try {
     const sentMs = clock.nowMs();
-    const response = await fetch(url, { method: 'HEAD', redirect: 'manual' });
+    const response = await withDeadline(clock, dateTimeoutMs, `asking ${url} for the time`, (signal) =>
+      fetch(url, { method: 'HEAD', redirect: 'manual', signal }),
+    );
     const betweenMs = (sentMs + clock.nowMs()) / 2;
     const dateMs = Date.parse(response.headers.get('date') ?? '');
     return Number.isNaN(dateMs) ? undefined : betweenMs - (dateMs + 500);

@@ -60,7 +60,7 @@ test('all is well', async () => {
 test('brokers that do not answer: what depends on them is skipped', async () => {
   const down = await check({ metadata: () => Promise.reject(refused('NETWORK')) });
   expect(texts(down)).toEqual([
-    'failed brokers: asking: NETWORK',
+    'failed brokers: a:1: asking: NETWORK (check source.brokers, and that they can be reached from here)',
     'skipped topic orders: the brokers do not answer',
     'skipped group: the brokers do not answer',
   ]);
