@@ -176,7 +176,7 @@ export class RestCatalog implements Catalog {
     const doing = `renewing the credentials of table ${formatIdentifier(identifier)}`;
     const path = `${await this.#client.tablePath(identifier)}/credentials`;
     const token = this.#tokens.get(formatIdentifier(identifier));
-    const answer = await this.#client.get(doing, { path, headers: this.#delegation(), token });
+    const answer = await this.#client.get(doing, { path, token });
     if (isMissing(answer)) return undefined;
     if (answer.status !== 200) throw failureOf(doing, answer);
     const body = answer.json as { 'storage-credentials'?: StorageCredential[] } | undefined;

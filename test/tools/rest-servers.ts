@@ -83,7 +83,7 @@ function seaweedStore(env: Localstack['env']): Store {
   }));
 }
 
-function s3Properties(env: Localstack['env']): Record<string, string> {
+export function s3Properties(env: Localstack['env']): Record<string, string> {
   return {
     'io-impl': 'org.apache.iceberg.aws.s3.S3FileIO',
     's3.endpoint': env['FRAZIL_SEAWEEDFS_S3']!,
@@ -92,6 +92,7 @@ function s3Properties(env: Localstack['env']): Record<string, string> {
     's3.path-style-access': 'true',
     'client.region': 'us-east-1',
     's3.region': 'us-east-1',
+    'http-client.type': 'urlconnection',
   };
 }
 
