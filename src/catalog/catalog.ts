@@ -67,5 +67,11 @@ export interface Catalog {
     updates: readonly Update[],
   ): Promise<CommitOutcome>;
 
+  /**
+   * Takes a table out of the catalog; its files stay. For tables that were made to try something out, never for one
+   * that records have landed in. @returns false where this catalog cannot.
+   */
+  drop?(identifier: TableIdentifier): Promise<boolean>;
+
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import {
   CreateDatabaseCommand,
   CreateTableCommand,
   type Database,
+  DeleteTableCommand,
   GetDatabaseCommand,
   GetTableCommand,
   GlueClient,
@@ -164,6 +165,18 @@ class GluePointers implements Pointers {
       return refusal === 'passing'
         ? { type: 'rejected', reason, doubtful: true }
         : { type: 'unknown', reason };
+    }
+  }
+
+  async remove(identifier: TableIdentifier): Promise<void> {
+    const doing = `dropping table ${formatIdentifier(identifier)}`;
+    const names = this.#names(identifier, doing);
+    try {
+      await this.#writes.send(new DeleteTableCommand({ ...this.#catalog, ...names }));
+    } catch (error) {
+      if (awsFailure(error).code === 'EntityNotFoundException') return;
+      const grant = `glue:DeleteTable on the catalog, database ${names.DatabaseName} and its tables`;
+      throw this.#failure(doing, error, grant);
     }
   }
 

@@ -23,6 +23,9 @@ export function memoryPointers(): Pointers & { readonly tables: Map<string, stri
       tables.set(name, to);
       return { type: 'applied' };
     },
+    async remove(identifier) {
+      tables.delete(formatIdentifier(identifier));
+    },
     async close() {},
   };
 }

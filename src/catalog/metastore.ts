@@ -34,6 +34,8 @@ export interface Pointers {
   insert(identifier: TableIdentifier, location: string, metadata: TableMetadata): Promise<boolean>;
   /** Moves the pointer if it still is `from`. */
   swap(identifier: TableIdentifier, from: Pointer, to: string, metadata: TableMetadata): Promise<Swap>;
+  /** Takes a table out; one that is not there is no error. */
+  remove?(identifier: TableIdentifier): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -137,6 +139,12 @@ export class MetastoreCatalog implements Catalog {
     else if (outcome.type === 'rejected') await this.#deleteQuietly(location);
     if (outcome.type !== 'applied') return { type: outcome.type, reason: outcome.reason };
     return { type: 'applied', table: { identifier: base.identifier, metadataLocation: location, metadata } };
+  }
+
+  async drop(identifier: TableIdentifier): Promise<boolean> {
+    if (!this.#pointers.remove) return false;
+    await this.#pointers.remove(identifier);
+    return true;
   }
 
   close(): Promise<void> {

@@ -3,6 +3,7 @@ import { FatalError, FrazilError, messageOf, TransientError } from '../base/erro
 import { formatIdentifier } from './catalog.ts';
 import { MetastoreCatalog, type MetastorePorts, type Pointers } from './metastore.ts';
 import {
+  deleteTable,
   insertNamespace,
   insertTable,
   keyOf,
@@ -61,6 +62,11 @@ export function postgresPointers(url: string, catalogName: string): Pointers {
         if (error instanceof FatalError) throw error;
         return { type: isRolledBack(error) ? 'rejected' : 'unknown', reason: messageOf(error) };
       }
+    },
+
+    async remove(identifier) {
+      const doing = `dropping table ${formatIdentifier(identifier)}`;
+      await database.query(doing, deleteTable, keyOf(catalogName, identifier));
     },
 
     close: () => database.close(),

@@ -115,6 +115,12 @@ export class RestClient {
     return this.#send(doing, request, call.token);
   }
 
+  /** Sends a DELETE, once. */
+  async delete(doing: string, call: Call): Promise<Called> {
+    const url = urlOf(await this.config(), call);
+    return this.#send(doing, { method: 'DELETE', url, headers: { ...call.headers } }, call.token);
+  }
+
   async namespacePath(namespace: readonly string[]): Promise<string> {
     const { separator } = await this.config();
     return `/namespaces/${namespace.map(encodeURIComponent).join(separator)}`;

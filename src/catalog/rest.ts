@@ -90,6 +90,13 @@ export class RestCatalog implements Catalog {
     throw new TransientError(`${doing}: ${answer.words}, but the catalog shows no such table`);
   }
 
+  async drop(identifier: TableIdentifier): Promise<boolean> {
+    const doing = `dropping table ${formatIdentifier(identifier)}`;
+    const answer = await this.#client.delete(doing, { path: await this.#client.tablePath(identifier) });
+    if (answer.status === 204 || answer.status === 200 || isMissing(answer)) return true;
+    throw failureOf(doing, answer);
+  }
+
   async commit(
     base: Table,
     requirements: readonly Requirement[],

@@ -50,6 +50,9 @@ export const insertTable = `INSERT INTO iceberg_tables
 export const swapLocation = `UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?
   WHERE ${key} AND metadata_location = ? AND ${isTable}`;
 
+/** Parameters: those of {@link keyOf}. */
+export const deleteTable = `DELETE FROM iceberg_tables WHERE ${key} AND ${isTable}`;
+
 /** Parameters that tell a table. */
 export function keyOf(catalogName: string, identifier: TableIdentifier): [string, string, string] {
   return [catalogName, identifier.namespace.join('.'), identifier.name];

@@ -5,6 +5,7 @@ import { FatalError, messageOf, TransientError } from '../base/errors.ts';
 import { formatIdentifier } from './catalog.ts';
 import { MetastoreCatalog, type MetastorePorts, type Pointers } from './metastore.ts';
 import {
+  deleteTable,
   insertNamespace,
   insertTable,
   keyOf,
@@ -73,6 +74,12 @@ export function sqlitePointers(path: string, catalogName: string): Pointers {
         if (sqliteCode((error as Error).cause) === SQLITE_READONLY) throw error;
         return { type: outcomeOf(error), reason: messageOf(error) };
       }
+    },
+
+    async remove(identifier) {
+      run(`dropping table ${formatIdentifier(identifier)}`, () =>
+        db.prepare(deleteTable).run(...keyOf(catalogName, identifier)),
+      );
     },
 
     async close() {

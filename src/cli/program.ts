@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ConfigError, messageOf } from '../base/errors.ts';
 import { version } from '../worker/version.ts';
+import { doctorCommand } from './doctor.ts';
 import { inspectCommand } from './inspect.ts';
 import { peekCommand } from './peek.ts';
 import { runCommand } from './run.ts';
@@ -17,6 +18,7 @@ const program = new Command('frazil')
   .exitOverride()
   .addCommand(runCommand())
   .addCommand(validateCommand())
+  .addCommand(doctorCommand())
   .addCommand(inspectCommand())
   .addCommand(peekCommand());
 for (const command of program.commands)

@@ -236,7 +236,7 @@ const catalog = variants('type', {
   postgres: mapping({
     url: required(
       secret,
-      '`postgres://user:password@host/database`. Parameters as libpq has them, such as `sslmode`.',
+      '`postgres://user:password@host/database`. Parameters as libpq has them, such as `sslmode=verify-full`; docs/operating.md tells more.',
     ),
     name: catalogName,
     warehouse: required(warehouse, 'Folder or `s3://` URI below which new tables are made.'),

@@ -43,7 +43,7 @@ const referencesMax = 1000;
 export function registryClient(options: RegistryOptions, ports: RegistryPorts): SchemaSource {
   const { base, headers } = endpoint(options);
   const cache = new Map<number, Promise<RegisteredSchema>>();
-  const request = (path: string): Promise<SchemaAnswer> => getJson(`${base}${path}`, headers, ports);
+  const request = (path: string): Promise<SchemaAnswer> => getSchema(`${base}${path}`, headers, ports);
 
   async function load(id: number): Promise<RegisteredSchema> {
     const answer = await request(`/schemas/ids/${id}`);
@@ -116,23 +116,49 @@ function endpoint({ url, auth }: RegistryOptions): { base: string; headers: Reco
   return { base, headers: { accept, authorization: `Basic ${basic}` } };
 }
 
-async function getJson(
+/**
+ * Asks a registry once.
+ * @throws {NotFoundError} when it says that there is no such thing. @throws {TransientError} @throws {FatalError}
+ */
+export async function askRegistry(
+  options: RegistryOptions,
+  path: string,
+  ports: Pick<RegistryPorts, 'clock' | 'fetch'>,
+): Promise<unknown> {
+  const { base, headers } = endpoint(options);
+  return ask(`${base}${path}`, headers, ports);
+}
+
+async function ask(
+  url: string,
+  headers: Record<string, string>,
+  ports: Pick<RegistryPorts, 'clock' | 'fetch'>,
+): Promise<unknown> {
+  const doing = `asking the schema registry for ${url}`;
+  return withDeadline(ports.clock, requestTimeoutMs, doing, async (signal) => {
+    const { status, body } = await receive(doing, () => ports.fetch(url, { headers, signal }));
+    if (status < 200 || status > 299) throw failure(doing, status, body);
+    const answer = jsonOf(body);
+    if (answer !== null && typeof answer === 'object') return answer;
+    throw new FatalError(`${doing}: the answer is not a schema: check decode.*.registry.url`);
+  });
+}
+
+async function getSchema(
   url: string,
   headers: Record<string, string>,
   ports: RegistryPorts,
 ): Promise<SchemaAnswer> {
-  const doing = `asking the schema registry for ${url}`;
   return retry(
     ports,
     policy,
-    () =>
-      withDeadline(ports.clock, requestTimeoutMs, doing, async (signal) => {
-        const { status, body } = await receive(doing, () => ports.fetch(url, { headers, signal }));
-        if (status < 200 || status > 299) throw failure(doing, status, body);
-        const answer = jsonOf(body) as Partial<SchemaAnswer> | undefined;
-        if (typeof answer?.schema === 'string') return answer as SchemaAnswer;
-        throw new FatalError(`${doing}: the answer is not a schema: check decode.*.registry.url`);
-      }),
+    async () => {
+      const answer = (await ask(url, headers, ports)) as Partial<SchemaAnswer>;
+      if (typeof answer.schema === 'string') return answer as SchemaAnswer;
+      throw new FatalError(
+        `asking the schema registry for ${url}: the answer is not a schema: check decode.*.registry.url`,
+      );
+    },
     {
       onRetry: (error, attempt, waitMs) =>
         ports.log.warn('the schema registry does not answer; records wait', {

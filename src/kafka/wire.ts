@@ -112,9 +112,10 @@ export class Wire {
     connection.once('close', () => this.#checked.delete(connection));
   }
 
-  /** The cluster and the named topics as they are now. @throws {KafkaError} naming a topic that does not exist. */
+  /** The cluster and the named topics, of which there may be none, as they are now. @throws {KafkaError} naming a topic that does not exist. */
   async metadata(topics: readonly string[]): Promise<ClusterMetadata> {
-    const doing = `asking for the metadata of ${topics.join(', ')}`;
+    const doing =
+      topics.length === 0 ? 'asking for the brokers' : `asking for the metadata of ${topics.join(', ')}`;
     let answer: MetadataAnswer;
     try {
       answer = await this.#send(doing, 'any', metadataV12.api, [...topics], false, false);

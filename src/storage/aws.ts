@@ -45,23 +45,24 @@ export type AwsError = TransientError | FatalError;
  */
 export function awsError(doing: string, error: unknown, call: AwsCall): AwsError {
   const failure = awsFailure(error);
-  const told = toldBy(failure, error);
-  const advice = adviceOn(failure, messageOf(error), call);
-  if (advice) return new FatalError(`${doing}: ${advice} (${told})`, { cause: error });
-  if (call.vended && expiredCodes.has(failure.code))
-    return new TransientError(`${doing}: the credentials that the catalog has vended are expired (${told})`, {
-      cause: error,
-    });
-  return mayPass(failure)
-    ? new TransientError(`${doing}: ${told}`, { cause: error })
-    : new FatalError(`${doing}: ${told}`, { cause: error });
+  const message = messageOf(error);
+  const about = told(failure, message);
+  const advice = adviceOn(failure, message, call);
+  // The service's own words stand last: messageOf, which adds those of the cause, finds them there.
+  const text = [doing, advice === undefined ? about : `${advice}${about && ` (${about})`}`, message]
+    .filter((part) => part !== '')
+    .join(': ');
+  const passes = mayPass(failure) || (call.vended && expiredCodes.has(failure.code));
+  return advice === undefined && passes
+    ? new TransientError(text, { cause: error })
+    : new FatalError(text, { cause: error });
 }
 
-/** `AccessDenied: Access Denied, status 403` */
-function toldBy({ code, status }: AwsFailure, error: unknown): string {
-  const message = messageOf(error);
-  const text = message === '' || message.startsWith(code) ? message || code : `${code}: ${message}`;
-  return status === undefined ? text : `${text}, status ${status}`;
+/** Code and status: `AccessDenied, status 403`. */
+function told({ code, status }: AwsFailure, message: string): string {
+  const words = code === 'Error' || message.includes(code) ? [] : [code];
+  if (status !== undefined) words.push(`status ${status}`);
+  return words.join(', ');
 }
 
 // S3 and Glue call the same things differently.

@@ -128,16 +128,16 @@ function failure(
   const fatal = (advice: string): FatalError => new FatalError(`${doing}: ${advice}`, { cause: error });
   if (code === 'NoSuchBucket') return fatal(`there is no bucket ${Bucket}: create it`);
   if (code === 'NotImplemented' && action === 's3:PutObject')
-    return fatal(`this store does not know If-None-Match: use one that does (${messageOf(error)})`);
+    return fatal(`this store does not know If-None-Match: use one that does: ${messageOf(error)}`);
   const region = regionToldBy(error);
   if (/^(PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException|301)$/.test(code))
     return fatal(
       region
         ? `bucket ${Bucket} is in region ${region}: set store.region to that`
-        : `bucket ${Bucket} is in another region: set store.region to that of the bucket (${messageOf(error)})`,
+        : `bucket ${Bucket} is in another region: set store.region to that of the bucket: ${messageOf(error)}`,
     );
   if (code.startsWith('KMS.'))
-    return fatal(`the key of store.encryption cannot be used (${code}: ${messageOf(error)})`);
+    return fatal(`the key of store.encryption cannot be used (${code}): ${messageOf(error)}`);
   const more =
     action === 's3:GetObject'
       ? `, and s3:ListBucket on arn:aws:s3:::${Bucket}, without which a missing object is denied`

@@ -5,7 +5,8 @@
 export interface Store {
   /**
    * Writes a new object, whole and durable when it resolves.
-   * @throws {AlreadyExistsError} when the location is taken (`If-None-Match: *`): nothing is ever overwritten.
+   * @throws {AlreadyExistsError} when the location is taken (`If-None-Match: *`): nothing is ever overwritten. Where
+   *   requests may be sent twice, an object with the same bytes counts as this write's own.
    * @throws {TransientError} when trying again may help; whether the object was written is then unknown.
    */
   put(location: string, parts: readonly Uint8Array[]): Promise<void>;

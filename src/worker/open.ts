@@ -81,6 +81,6 @@ export function catalogName({ catalog }: Config): string {
 }
 
 /** The folder of new tables as a URI. */
-function warehouseUri(warehouse: string): string {
+export function warehouseUri(warehouse: string): string {
   return /^[a-z][a-z0-9+.-]+:/i.test(warehouse) ? warehouse : localLocation(warehouse);
 }

@@ -22,6 +22,7 @@ const rooms = [
   'lane',
   'sink',
   'worker',
+  'doctor',
   'cli',
 ];
 

@@ -58,6 +58,12 @@ JSON
     -s3.port.iceberg="$2" -s3.port.lance=0
 }
 
+# It has sockets in /tmp, whatever it is told, and one that was killed leaves them there.
+part_ended() {
+  set -- $ports
+  rm -f /tmp/seaweedfs-*-grpc-{$6,$7,$8,$9}.sock
+}
+
 # make_buckets MASTER: as soon as it answers
 make_buckets() {
   local commands made

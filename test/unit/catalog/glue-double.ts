@@ -103,6 +103,8 @@ export class GlueDouble implements AsyncDisposable {
         return this.#create(database, body);
       case 'UpdateTable':
         return this.#update(database, body);
+      case 'DeleteTable':
+        return this.tables.delete(`${database}/${body.Name}`) ? { status: 200, body: {} } : notFound;
       default:
         return { status: 400, code: 'UnknownOperationException' };
     }

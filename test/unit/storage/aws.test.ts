@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FatalError, TransientError } from '../../../src/base/errors.ts';
+import { FatalError, messageOf, TransientError } from '../../../src/base/errors.ts';
 import { awsError, awsFailure } from '../../../src/storage/aws.ts';
 
 const call = { grant: 'glue:GetTable on shop.orders', regionSetting: 'catalog.region' };
@@ -35,40 +35,38 @@ test.each<Thrown>([
 ])('%j may pass', (failure) => {
   const error = awsError('loading table shop.orders', thrown(failure), call);
   expect(error).toBeInstanceOf(TransientError);
-  expect(error.message).toMatch(/^loading table shop\.orders: [A-Z]/i);
+  expect(error.message).toMatch(/^loading table shop\.orders: \w/);
 });
 
 test.each<[Thrown, string]>([
   [
     { name: 'AccessDeniedException', status: 400, message: 'User: x is not authorized' },
-    'access denied: grant glue:GetTable on shop.orders (AccessDeniedException: User: x is not authorized, status 400)',
+    'access denied: grant glue:GetTable on shop.orders (AccessDeniedException, status 400): User: x is not authorized',
   ],
   [
     { name: 'UnrecognizedClientException', status: 400, message: 'The security token is invalid.' },
-    'the credentials are not accepted: check access key, secret and session token (UnrecognizedClientException: The security token is invalid, status 400)',
+    'the credentials are not accepted: check access key, secret and session token (UnrecognizedClientException, status 400): The security token is invalid',
   ],
   [
     { name: 'InvalidSignatureException', status: 400, message: 'Signature expired: 1 is now earlier than 2' },
-    "this machine's clock is off: set it (InvalidSignatureException: Signature expired: 1 is now earlier than 2, status 400)",
+    "this machine's clock is off: set it (InvalidSignatureException, status 400): Signature expired: 1 is now earlier than 2",
   ],
   [
     { name: 'ExpiredTokenException', status: 400, message: 'expired' },
-    'the credentials are expired: renew them (ExpiredTokenException: expired, status 400)',
+    'the credentials are expired: renew them (ExpiredTokenException, status 400): expired',
   ],
   [
     { code: 'SELF_SIGNED_CERT_IN_CHAIN', message: 'self-signed certificate' },
-    "the server's certificate is not trusted: name its authority in NODE_EXTRA_CA_CERTS (SELF_SIGNED_CERT_IN_CHAIN: self-signed certificate)",
+    "the server's certificate is not trusted: name its authority in NODE_EXTRA_CA_CERTS (SELF_SIGNED_CERT_IN_CHAIN): self-signed certificate",
   ],
-  [
-    { message: 'Region is missing' },
-    'no region found: set catalog.region or AWS_REGION (Error: Region is missing)',
-  ],
-  [{ name: 'InvalidInputException', status: 400, message: 'bad' }, 'InvalidInputException: bad, status 400'],
+  [{ message: 'Region is missing' }, 'no region found: set catalog.region or AWS_REGION: Region is missing'],
+  [{ name: 'InvalidInputException', status: 400, message: 'bad' }, 'InvalidInputException, status 400: bad'],
   [{ name: 'TypeError', message: 'a is not a function' }, 'TypeError: a is not a function'],
 ])('%j is for a person', (failure, message) => {
   const error = awsError('loading table shop.orders', thrown(failure), call);
   expect(error).toBeInstanceOf(FatalError);
   expect(error.message).toBe(`loading table shop.orders: ${message}`);
+  expect(messageOf(error)).toBe(error.message);
 });
 
 test('a failure tells its code, whether there was an answer, and whether the request was sent again', () => {

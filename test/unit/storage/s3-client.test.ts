@@ -130,7 +130,7 @@ test('vended credentials that have expired are asked for again; own ones are for
   const error = await new S3Store({ endpoint }).get('s3://lake/a/1').catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(FatalError);
   expect((error as Error).message).toBe(
-    'reading s3://lake/a/1: the credentials are expired: renew them (ExpiredToken: The provided token has expired, status 400)',
+    'reading s3://lake/a/1: the credentials are expired: renew them (ExpiredToken, status 400): The provided token has expired',
   );
 });
 

@@ -115,7 +115,7 @@ describe('a write', () => {
     server.fail(action, refusal(409, 'ConditionalRequestConflict'));
     const error = await failing(store.put(location, parts));
     expect(error).toBeInstanceOf(TransientError);
-    expect((error as Error).message).toBe(`writing ${location}: ConditionalRequestConflict, status 409`);
+    expect((error as Error).message).toBe(`writing ${location}: status 409: ConditionalRequestConflict`);
     expect(server.uploads.size).toBe(0);
     await store.put(location, parts);
   });
@@ -228,12 +228,12 @@ test('a server that does not answer is not waited for', async () => {
 test.each<[Fault, string]>([
   [
     refusal(403, 'AccessDenied', 'Access Denied'),
-    'access denied: grant s3:PutObject on arn:aws:s3:::lake/orders/a.parquet (AccessDenied: Access Denied, status 403)',
+    'access denied: grant s3:PutObject on arn:aws:s3:::lake/orders/a.parquet (AccessDenied, status 403): Access Denied',
   ],
   [refusal(404, 'NoSuchBucket'), 'there is no bucket lake: create it'],
   [
     refusal(301, 'PermanentRedirect', 'elsewhere', '<Endpoint>s3.amazonaws.com</Endpoint>'),
-    'bucket lake is in another region: set store.region to that of the bucket (elsewhere)',
+    'bucket lake is in another region: set store.region to that of the bucket: elsewhere',
   ],
   [
     { ...refusal(301, 'PermanentRedirect'), headers: { 'x-amz-bucket-region': 'eu-west-3' } },
@@ -245,17 +245,17 @@ test.each<[Fault, string]>([
   ],
   [
     refusal(403, 'InvalidAccessKeyId', 'not in our records', '<AWSAccessKeyId>key-id</AWSAccessKeyId>'),
-    'the credentials are not accepted: check access key, secret and session token (InvalidAccessKeyId: not in our records, status 403)',
+    'the credentials are not accepted: check access key, secret and session token (InvalidAccessKeyId, status 403): not in our records',
   ],
   [
     refusal(400, 'KMS.DisabledException', 'the key is disabled'),
-    'the key of store.encryption cannot be used (KMS.DisabledException: the key is disabled)',
+    'the key of store.encryption cannot be used (KMS.DisabledException): the key is disabled',
   ],
   [
     refusal(501, 'NotImplemented', 'a header is not implemented'),
-    'this store does not know If-None-Match: use one that does (a header is not implemented)',
+    'this store does not know If-None-Match: use one that does: a header is not implemented',
   ],
-  [refusal(400, 'EntityTooLarge', 'too large'), 'EntityTooLarge: too large, status 400'],
+  [refusal(400, 'EntityTooLarge', 'too large'), 'EntityTooLarge, status 400: too large'],
 ])('a refusal that is for a person is fatal and names what to change: %j', async (fault, message) => {
   server.fail('put', fault);
   const error = await failing(store.put(location, small));
