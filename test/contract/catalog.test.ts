@@ -10,7 +10,7 @@ import type { Catalog, Table, TableCreation, TableIdentifier } from '../../src/c
 import { memoryPointers } from '../../src/catalog/memory.ts';
 import { MetastoreCatalog, type Pointers } from '../../src/catalog/metastore.ts';
 import { sqliteCatalog, sqlitePointers } from '../../src/catalog/sqlite.ts';
-import { identitySpec } from '../../src/iceberg/partition-spec.ts';
+import { newSpec } from '../../src/iceberg/partition-by.ts';
 import { LocalStore, localLocation } from '../../src/storage/local.ts';
 import { MemoryStore } from '../../src/storage/memory.ts';
 import { SkippingClock } from '../unit/base/clock.ts';
@@ -24,7 +24,7 @@ const creation: TableCreation = {
     { id: 0, name: 'id', required: true, type: { kind: 'long' } },
     { id: 0, name: 'region', required: false, type: { kind: 'string' } },
   ],
-  spec: (schema) => identitySpec(schema, ['region']),
+  spec: (schema) => newSpec(schema, ['region']),
   properties: { owner: 'me' },
 };
 
