@@ -18,6 +18,7 @@ import type { Repl } from '../tools/repl.ts';
 
 /** What the tools' planFiles answers of a data file. */
 export interface Planned {
+  specId: number;
   content: string;
   path: string;
   partition: Row;

@@ -8,6 +8,7 @@ import time
 from pyiceberg import expressions
 from pyiceberg.catalog import load_catalog
 from pyiceberg.conversions import from_bytes
+from pyiceberg.manifest import DataFileContent
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import StaticTable
@@ -164,7 +165,7 @@ def describe_task(table, task):
     file = task.file
     partition_type = table.specs()[file.spec_id].partition_type(table.schema())
     return {
-        "content": file.content.name,
+        "content": DataFileContent(file.content).name,  # a plain number in manifests of format version 1
         "path": file.file_path,
         "format": file.file_format.value,
         "specId": file.spec_id,
