@@ -1,20 +1,29 @@
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, vi } from 'vitest';
 import { LocalStore } from '../../../src/storage/local.ts';
 import { catalogFaultSuite } from '../../contract/catalog-fault-suite.ts';
 import { catalogStormSuite } from '../../contract/catalog-storm-suite.ts';
 import { Localstack } from '../../tools/localstack.ts';
-import { postgresBehindProxy, restBehindProxy } from './behind-proxy.ts';
+import { glueBehindProxy, postgresBehindProxy, restBehindProxy } from './behind-proxy.ts';
 
 let stack: Localstack;
 beforeAll(async () => {
-  stack = await Localstack.start(['postgres', 'iceberg-rest']);
+  stack = await Localstack.start(['postgres', 'iceberg-rest', 'ministack']);
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'test');
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test');
 });
-afterAll(() => stack?.stop());
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await stack?.stop();
+});
 
 const postgres = (): ReturnType<typeof postgresBehindProxy> =>
   postgresBehindProxy(stack.env['FRAZIL_POSTGRES']!);
 catalogFaultSuite('PostgreSQL', 'sql', postgres);
 catalogStormSuite('PostgreSQL', 'sql', postgres);
+
+const glue = (): ReturnType<typeof glueBehindProxy> => glueBehindProxy(stack.env['FRAZIL_AWS']!);
+catalogFaultSuite('Glue', 'http', glue);
+catalogStormSuite('Glue', 'http', glue);
 
 const rest = (): ReturnType<typeof restBehindProxy> =>
   restBehindProxy({ uri: stack.env['FRAZIL_ICEBERG_REST']! }, new LocalStore());
