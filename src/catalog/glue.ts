@@ -221,7 +221,10 @@ class GluePointers implements Pointers {
 
   /** What a failed call that has changed nothing, or may be made twice, means to the caller. */
   #failure(doing: string, error: unknown, grant: string): Error {
-    if (refusalOf(error) === 'passing' || retryableCodes.has(awsFailure(error).code))
+    const { code, status } = awsFailure(error);
+    // Of an answer that was cut the SDK tells only that it cannot be read.
+    const isCut = status !== undefined && status < 300;
+    if (isCut || retryableCodes.has(code) || refusalOf(error) === 'passing')
       return new TransientError(`${doing}: ${toldBy(error)}`, { cause: error });
     return awsError(doing, error, { grant, regionSetting: 'catalog.region' });
   }

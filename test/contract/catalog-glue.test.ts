@@ -60,4 +60,4 @@ async function open(): Promise<CatalogBehindProxy & CatalogUnderTest> {
 
 catalogSuite('Glue', open);
 catalogFaultSuite('Glue', 'http', open);
-catalogStormSuite('Glue', 'http', open, [1, 2]);
+catalogStormSuite('Glue', 'http', open);
