@@ -6,11 +6,10 @@ import { systemRandom } from '../../../src/base/random.ts';
 import { type GlueSettings, glueCatalog } from '../../../src/catalog/glue.ts';
 import { postgresCatalog } from '../../../src/catalog/postgres.ts';
 import { RestCatalog } from '../../../src/catalog/rest.ts';
-import type { RestSettings } from '../../../src/catalog/rest-client.ts';
 import { MemoryStore } from '../../../src/storage/memory.ts';
-import type { Store } from '../../../src/storage/store.ts';
 import { type Capabilities, freshNamespace, type TestedCatalog } from '../../contract/catalog-bench.ts';
 import type { CatalogBehindProxy } from '../../contract/catalog-fault-suite.ts';
+import type { RestServer } from '../../tools/rest-servers.ts';
 
 /** The real catalogs, each with a proxy of its own before it. */
 
@@ -76,10 +75,8 @@ export async function glueBehindProxy(endpoint: string): Promise<CatalogBehindPr
   };
 }
 
-/** Of any REST catalog. The files are in `store`. */
 export async function restBehindProxy(
-  settings: Partial<RestSettings> & Pick<RestSettings, 'uri'>,
-  store: Store,
+  { settings, store }: Pick<RestServer, 'settings' | 'store'>,
   capabilities: Partial<Capabilities> = {},
 ): Promise<CatalogBehindProxy> {
   const { origin } = new URL(settings.uri);
@@ -87,11 +84,7 @@ export async function restBehindProxy(
   const over =
     (uri: string): CatalogBehindProxy['catalog'] =>
     () =>
-      new RestCatalog(
-        { auth: { type: 'none' }, vendedCredentials: false, headers: {}, ...settings, uri },
-        { ...ports, fetch },
-      );
-  const all = { ...metastore, serverWritesMetadata: true, ...capabilities };
+      new RestCatalog({ ...settings, uri }, { ...ports, fetch });
   return {
     catalog: over(settings.uri.replace(origin, proxy.url)),
     direct: over(settings.uri),
@@ -103,8 +96,8 @@ export async function restBehindProxy(
     },
     service: 'rest',
     store,
-    namespace: () => freshNamespace(all.namespaceLevels),
-    capabilities: all,
+    namespace: () => freshNamespace(2),
+    capabilities: { ...metastore, serverWritesMetadata: true, ...capabilities },
     close: () => proxy.close(),
   };
 }

@@ -5,11 +5,11 @@ import { afterAll, beforeAll, vi } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import { sqliteCatalog } from '../../../src/catalog/sqlite.ts';
-import { LocalStore } from '../../../src/storage/local.ts';
 import { MemoryStore } from '../../../src/storage/memory.ts';
 import { freshNamespace } from '../../contract/catalog-bench.ts';
 import { catalogRaceSuite } from '../../contract/catalog-race-suite.ts';
 import { Localstack } from '../../tools/localstack.ts';
+import { apacheServer } from '../../tools/rest-servers.ts';
 import { glueBehindProxy, past, postgresBehindProxy, restBehindProxy } from './behind-proxy.ts';
 
 let stack: Localstack;
@@ -39,6 +39,4 @@ catalogRaceSuite('SQLite', async () => ({
 }));
 catalogRaceSuite('PostgreSQL', async () => past(await postgresBehindProxy(stack.env['FRAZIL_POSTGRES']!)));
 catalogRaceSuite('Glue', async () => past(await glueBehindProxy(stack.env['FRAZIL_AWS']!)));
-catalogRaceSuite('Apache’s REST server', async () =>
-  past(await restBehindProxy({ uri: stack.env['FRAZIL_ICEBERG_REST']! }, new LocalStore())),
-);
+catalogRaceSuite('Apache’s REST server', async () => past(await restBehindProxy(apacheServer(stack))));
