@@ -1,7 +1,7 @@
 # frazil: `make demo` and `make test` need nothing but npm, Java 17+ with Maven, and Python 3.
 # Each target sets up what it needs, on a fresh clone and again later.
 
-.PHONY: help demo test check build sim soak bench clean
+.PHONY: help demo demo-aws test check build sim soak bench clean
 .DEFAULT_GOAL := help
 
 # The project brings its own Node, from npm.
@@ -10,11 +10,15 @@ vitest := $(node) node_modules/vitest/vitest.mjs run --config test/vitest.config
 sources := $(shell find src -name '*.ts')
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1 — /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 — /p' Makefile
 
 demo: build ## a million orders from Kafka into Iceberg, a worker killed on the way, and the proof (orders=N)
 	@localstack/need java mvn python3
 	@$(node) localstack/demo.ts $(if $(orders),--orders $(orders))
+
+demo-aws: build ## the same in the shape of AWS: Glue and S3 (emulated), queried with Trino (orders=N)
+	@localstack/need java mvn python3
+	@$(node) localstack/demo.ts --lake aws --folder demo-aws $(if $(orders),--orders $(orders))
 
 test: build ## all checks and tests, on a real Kafka and registry, read back by other engines
 	@localstack/need
@@ -58,5 +62,5 @@ soak: build ## ten minutes at 10,000 records/s with 128 MiB, the catalog locked 
 	@$(node) bench/soak.ts $(if $(minutes),--minutes $(minutes))
 
 clean: ## remove what was built, and the demo
-	@[ ! -d demo/parts ] || localstack/down --data demo/parts --wipe
-	rm -rf dist demo test/java/target node_modules/.ready
+	@for parts in demo/parts demo-aws/parts; do [ ! -d $$parts ] || localstack/down --data $$parts --wipe; done
+	rm -rf dist demo demo-aws test/java/target node_modules/.ready

@@ -1,17 +1,18 @@
 /**
  * make demo: orders go from a real Kafka into an Iceberg table, a worker is killed on the way, and an engine that is not
- * ours counts what landed.
+ * ours counts what landed. make demo-aws: the same in the shape of AWS, with Glue, S3 and Trino.
  *
- *   node localstack/demo.ts [--folder demo] [--orders 1000000] [--seconds 20] [--stop]
+ *   node localstack/demo.ts [--lake local|aws] [--folder demo] [--orders 1000000] [--seconds 20] [--stop]
  *
- * Everything lies in the folder: the configuration, the lake, the workers' logs, the data of Kafka and the registry. A
- * further run begins by removing it. --stop ends Kafka and the registry afterwards; else they stay, to try more.
+ * Everything lies in the folder: the configuration, the lake, the workers' logs, the data of the parts. A further run
+ * begins by removing it. --stop ends the parts afterwards; else they stay, to try more.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, parseEnv, promisify } from 'node:util';
+import { awsLake, localLake, run } from './demo-lakes.ts';
 import { produceOrders } from './produce.ts';
 
 const repo = fileURLToPath(new URL('..', import.meta.url));
@@ -20,6 +21,7 @@ const partitions = 6;
 
 const { values: options } = parseArgs({
   options: {
+    lake: { type: 'string', default: 'local' },
     folder: { type: 'string', default: join(repo, 'demo') },
     orders: { type: 'string', default: '1000000' },
     // Long enough that two workers have come and one can be killed on the way.
@@ -31,7 +33,8 @@ const folder = resolve(options.folder);
 const count = Number(options.orders);
 const producingSeconds = Number(options.seconds);
 const config = join(folder, 'frazil.yaml');
-const catalog = join(folder, 'lake/catalog.db');
+const lake = options.lake === 'aws' ? awsLake() : localLake(folder);
+const environment = { ...process.env, ...lake.environment };
 const shown = (path: string): string => relative(process.cwd(), path) || '.';
 const number = (n: number): string => n.toLocaleString('en-US');
 const pause = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
@@ -58,13 +61,6 @@ function watch(line: () => string): () => void {
   };
 }
 
-/** Runs a program to its end, its output before the eyes of the user. */
-async function run(command: string, args: readonly string[]): Promise<void> {
-  const child = spawn(command, args, { stdio: 'inherit' });
-  const code = await new Promise<number | null>((end, fail) => child.once('error', fail).once('close', end));
-  if (code !== 0) throw new Error(`${shown(command)} ${args.join(' ')} ended with ${code}`);
-}
-
 /** A frazil process, its log in a file. */
 class Worker {
   readonly name: string;
@@ -78,6 +74,7 @@ class Worker {
     const log = openSync(this.#logFile, 'w');
     this.#process = spawn(process.execPath, [program, 'run', '-c', config], {
       stdio: ['ignore', 'ignore', log],
+      env: environment,
     });
     closeSync(log);
     this.ended = new Promise((end) => this.#process.once('close', end));
@@ -126,20 +123,23 @@ async function until(isSo: () => boolean | Promise<boolean>, workers: readonly W
 /** Records that are in Kafka and not in the table, as `frazil inspect` sees it. */
 async function lag(): Promise<number> {
   const inspect = [program, 'inspect', 'shop.orders', '-c', config, '--json'];
-  const { stdout } = await promisify(execFile)(process.execPath, inspect, { maxBuffer: 1 << 28 });
+  const { stdout } = await promisify(execFile)(process.execPath, inspect, {
+    maxBuffer: 1 << 28,
+    env: environment,
+  });
   const report = JSON.parse(stdout) as { partitions: { lag: number }[] };
   return report.partitions.length < partitions ? count : report.partitions.reduce((sum, p) => sum + p.lag, 0);
 }
 
 function configText(env: NodeJS.Dict<string>): string {
-  return `# What make demo lands: shop's orders, from Kafka into an Iceberg table on this disk.
+  return `# What the demo lands: shop's orders, from Kafka into an Iceberg table.
 pipeline: orders                # names the consumer group, and the ledger in the table
 source:
   brokers: ["${env['FRAZIL_BROKERS']}"]
   topics: ["orders"]
 decode:
   value: { format: avro, registry: { url: "${env['FRAZIL_REGISTRY']}" } }
-catalog: { type: sqlite, path: ./lake/catalog.db, name: lake, warehouse: ./lake }
+${lake.settings(env)}
 tables:
   - table: shop.orders
     topics: ["orders"]
@@ -149,21 +149,16 @@ commit: { interval: 1s }        # 60s when it is not a demo: larger files, fewer
 }
 
 async function bringUpParts(): Promise<{ brokers: string; registry: string }> {
-  say('Kafka and a schema registry come up, on free ports of 127.0.0.1');
+  say(`${['Kafka', 'a schema registry', ...lake.parts].join(', ')} come up, on free ports of 127.0.0.1`);
   const data = join(folder, 'parts');
   // A worker that is killed is missed after 6 seconds, not after 45.
   const sessions = ['group.consumer.min.session.timeout.ms=1000', 'group.consumer.session.timeout.ms=6000'];
   const properties = sessions.flatMap((property) => ['--kafka-property', property]);
-  await run(join(repo, 'localstack/up'), [
-    '--data',
-    data,
-    '--kafka-port',
-    '0',
-    '--registry-port',
-    '0',
-    ...properties,
-  ]);
+  const parts = ['kafka', 'registry', ...lake.parts];
+  const freePorts = parts.flatMap((part) => [`--${part}-port`, '0']);
+  await run(join(repo, 'localstack/up'), ['--data', data, ...freePorts, ...properties, ...parts]);
   const env = parseEnv(readFileSync(join(data, 'env'), 'utf8'));
+  await lake.ready(env);
   writeFileSync(config, configText(env));
   return { brokers: env['FRAZIL_BROKERS']!, registry: env['FRAZIL_REGISTRY']! };
 }
@@ -228,23 +223,17 @@ interface Counted {
   last: number;
 }
 
-/** What DuckDB finds in the table against what Kafka acknowledged. */
+/** What the engine finds in the table against what Kafka acknowledged. */
 async function prove(acknowledged: readonly number[]): Promise<void> {
-  say('DuckDB reads the table:');
-  const sql = join(repo, 'localstack/sql');
-  await run(sql, [
-    catalog,
-    'SELECT status, count(*) AS orders, sum(amount) AS amount, max(updated_at) AS last_update FROM shop.orders GROUP BY ALL ORDER BY 2 DESC',
-  ]);
+  say(`${lake.engine} reads the table:`);
+  await lake.show(
+    'SELECT status, count(*) AS orders, sum(amount) AS amount, max(updated_at) AS last_update FROM shop.orders GROUP BY 1 ORDER BY 2 DESC',
+  );
   const count =
     'SELECT _kafka_partition AS partition, count(*) AS rows, count(DISTINCT _kafka_offset) AS offsets, ' +
     'min(_kafka_offset) AS first, max(_kafka_offset) AS last FROM shop.orders GROUP BY 1 ORDER BY 1';
-  const { stdout } = await promisify(execFile)(sql, ['--json', catalog, count]);
-  const found = stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Counted);
-  say('every offset that Kafka acknowledged, as DuckDB counts them in the table:');
+  const found = (await lake.rows(count)) as unknown as Counted[];
+  say(`every offset that Kafka acknowledged, as ${lake.engine} counts them in the table:`);
   console.log('\n  partition   acknowledged         rows   distinct offsets   first       last');
   let wrong = found.length === acknowledged.length ? 0 : 1;
   for (const [partition, records] of acknowledged.entries()) {
@@ -268,24 +257,26 @@ async function prove(acknowledged: readonly number[]): Promise<void> {
 
 function nextCommands(): void {
   const c = shown(config);
-  console.log(`${options.stop ? `With Kafka up again (localstack/up --data ${shown(join(folder, 'parts'))}), try` : 'Try'}:
+  const credentials = Object.entries(lake.environment).map(([name, value]) => `${name}=${value}`);
+  const first = credentials.length > 0 ? `\n  export ${credentials.join(' ')}` : '';
+  console.log(`${options.stop ? `With the parts up again (localstack/up --data ${shown(join(folder, 'parts'))}), try` : 'Try'}:${first}
   ./frazil inspect shop.orders -c ${c}          snapshots with their offsets, files, schema, lag
   ./frazil peek -c ${c} -n 5                    records as they would land; nothing is written
   ./frazil run -c ${c}                          a worker, with a live line; Ctrl-C lands what it holds
   localstack/produce -c ${c} --count 100000     more orders
-  localstack/sql ${shown(catalog)} 'SELECT count(*) FROM shop.orders'
-  localstack/down --data ${shown(join(folder, 'parts'))} --wipe      ends Kafka and the registry`);
+  ${lake.queryCommand('SELECT count(*) FROM shop.orders')}
+  localstack/down --data ${shown(join(folder, 'parts'))} --wipe      ends the parts`);
 }
 
 async function demo(): Promise<void> {
   await removeLastDemo();
   mkdirSync(folder, { recursive: true });
-  // DuckDB is brought while the rest goes on.
-  const duckdb = promisify(execFile)(join(repo, 'localstack/python-venv'));
-  duckdb.catch(() => {}); // awaited below
+  // The engine is brought while the rest goes on.
+  const engine = lake.begin();
+  engine.catch(() => {}); // awaited below
   const parts = await bringUpParts();
   const acknowledged = await land(parts);
-  await duckdb;
+  await engine;
   await prove(acknowledged);
   if (options.stop) await run(join(repo, 'localstack/down'), ['--data', join(folder, 'parts')]);
   nextCommands();

@@ -156,6 +156,18 @@ end_process() {
 
 all_parts() { ls "$stack/parts"; }
 
+# What is meant when no part is named: what every pipeline needs, and what the data folder has already.
+default_parts='kafka registry'
+usual_parts() {
+  local name
+  for name in $(all_parts); do
+    case " $default_parts " in
+      *" $name "*) echo "$name" ;;
+      *) [ ! -r "$data/$name/settings" ] || echo "$name" ;;
+    esac
+  done
+}
+
 is_part() { [ -r "$stack/parts/$1/part.sh" ]; }
 
 # load_part NAME: its functions, and its settings as remembered in the data folder or else the defaults
@@ -206,10 +218,10 @@ only_unit='' parts=()
 
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac }
 
-# Without names all parts are meant, or the brokers if it is about one of them.
+# Without names the usual parts are meant, or the brokers if it is about one of them.
 select_parts() {
   if [ ${#parts[@]} -eq 0 ]; then
     # shellcheck disable=SC2207
-    if [ -n "$only_unit" ]; then parts=(kafka); else parts=($(all_parts)); fi
+    if [ -n "$only_unit" ]; then parts=(kafka); else parts=($(usual_parts)); fi
   fi
 }

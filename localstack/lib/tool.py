@@ -6,6 +6,8 @@
   tool.py http URL            succeed if the answer is 200
   tool.py kafka PORT PEER...  succeed if the broker at PORT knows the brokers at all the PEER ports
   tool.py trino PORT          succeed if the server at PORT takes queries
+  tool.py postgres PORT       succeed if the server lets its superuser in without a password
+  tool.py unpack JAR FOLDER   what is in the archive in a Java archive
   tool.py now                 milliseconds
 """
 
@@ -16,8 +18,10 @@ import random
 import socket
 import struct
 import sys
+import tarfile
 import time
 import urllib.parse
+import zipfile
 
 HOST = "127.0.0.1"
 ANSWER_SECONDS = 3
@@ -54,7 +58,7 @@ def free_ports(count):
 def answers_http(url):
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
-    connection.request("GET", parts.path)
+    connection.request("GET", urllib.parse.urlunsplit(("", "", parts.path, parts.query, "")))
     return connection.getresponse().status == 200
 
 
@@ -87,6 +91,21 @@ def kafka_brokers(port):
         return ports
 
 
+def postgres_answers(port):
+    """A server that still starts answers with an error."""
+    body = struct.pack(">i", 3 << 16) + b"user\0postgres\0\0"
+    with socket.create_connection((HOST, port), timeout=ANSWER_SECONDS) as connection:
+        connection.sendall(struct.pack(">i", len(body) + 4) + body)
+        return connection.recv(1) == b"R"
+
+
+def unpack(jar, folder):
+    with zipfile.ZipFile(jar) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".txz"))
+        with archive.open(name) as inner, tarfile.open(fileobj=inner, mode="r|xz") as files:
+            files.extractall(folder)
+
+
 def main(command, *arguments):
     if command == "lock":
         lock(int(arguments[0]), *arguments[1:])
@@ -102,6 +121,10 @@ def main(command, *arguments):
         return trino_is_ready(int(arguments[0]))
     elif command == "kafka":
         return set(map(int, arguments[1:])) <= kafka_brokers(int(arguments[0]))
+    elif command == "postgres":
+        return postgres_answers(int(arguments[0]))
+    elif command == "unpack":
+        unpack(*arguments)
     else:
         raise SystemExit(__doc__)
     return True

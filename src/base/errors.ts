@@ -93,7 +93,7 @@ export function messageOf(error: unknown): string {
   const parts = [error.message.replace(/\.$/, '')];
   const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
   if (inner !== undefined) parts.push(messageOf(inner));
-  return parts.filter((part, i) => part !== '' && (i === 0 || !parts[0]!.endsWith(part))).join(': ');
+  return parts.filter((part, i) => part !== '' && (i === 0 || !parts[0]!.includes(part))).join(': ');
 }
 
 /** True for failures that say themselves that they may pass. Anything unknown is not retried. */

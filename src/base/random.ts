@@ -37,6 +37,19 @@ export function seededRandom(seed: number): Random & { float(): number; below(n:
 export function uuid(random: Random): string {
   const bytes = random.bytes(16);
   bytes[6] = (bytes[6]! & 0x0f) | 0x40;
+  return uuidText(bytes);
+}
+
+/** A UUID that begins with the time (version 7), RFC 9562 section 5.7. */
+export function timedUuid(nowMs: number, random: Random): string {
+  const bytes = Buffer.from(random.bytes(16));
+  bytes.writeUIntBE(nowMs, 0, 6);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x70;
+  return uuidText(bytes);
+}
+
+/** Sets the variant and writes it out. */
+function uuidText(bytes: Uint8Array): string {
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   const hex = Buffer.from(bytes).toString('hex');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');

@@ -30,8 +30,6 @@ export interface Table {
   /** URI of the metadata.json this was read from. */
   readonly metadataLocation: string;
   readonly metadata: TableMetadata;
-  /** What this catalog compares when swapping, besides the location (Glue's VersionId); opaque to others. */
-  readonly version?: unknown;
 }
 
 /**

@@ -14,24 +14,31 @@ import {
   type TableIdentifier,
 } from './catalog.ts';
 
-/** Where a metastore says a table's current metadata file is. `version` is compared too where the metastore has one. */
+/** Where a metastore says a table's current metadata file is. */
 export interface Pointer {
   location: string;
-  version?: unknown;
 }
 
 /** A metastore: it keeps one pointer per table and swaps it atomically. */
 export interface Pointers {
   get(identifier: TableIdentifier): Promise<Pointer | undefined>;
-  /** Adds a table and its namespace. @returns false when the table exists already. */
-  insert(identifier: TableIdentifier, location: string): Promise<boolean>;
+  /**
+   * Where a new table is to go, in metastores that have a word in it; its namespace is there then. Others have it at
+   * `<warehouse>/<namespace>/<name>`.
+   */
+  place?(identifier: TableIdentifier, warehouse: string): Promise<string>;
+  /**
+   * Adds a table and its namespace. @returns false when the table exists already.
+   * @throws {TransientError} when trying again may help; whether the table was added may be unknown then.
+   */
+  insert(identifier: TableIdentifier, location: string, metadata: TableMetadata): Promise<boolean>;
   /** Moves the pointer if it still is `from`. */
   swap(
     identifier: TableIdentifier,
     from: Pointer,
     to: string,
     metadata: TableMetadata,
-  ): Promise<{ type: 'applied'; version?: unknown } | { type: 'rejected' | 'unknown'; reason: string }>;
+  ): Promise<{ type: 'applied' } | { type: 'rejected' | 'unknown'; reason: string }>;
   close(): Promise<void>;
 }
 
@@ -75,20 +82,21 @@ export class MetastoreCatalog implements Catalog {
     }
     const text = pointer.location.endsWith('.gz.metadata.json') ? gunzipSync(bytes) : Buffer.from(bytes);
     const metadata = parseMetadata(text.toString('utf8'), pointer.location);
-    return { identifier, metadataLocation: pointer.location, metadata, version: pointer.version };
+    return { identifier, metadataLocation: pointer.location, metadata };
   }
 
   async create(identifier: TableIdentifier, creation: TableCreation): Promise<Table> {
     const metadata = newTableMetadata({
       uuid: uuid(this.#ports.random),
-      location: [this.#warehouse, ...identifier.namespace, identifier.name].join('/'),
+      location: await this.#place(identifier),
       fields: creation.fields,
       spec: creation.spec,
       properties: creation.properties,
       nowMs: this.#ports.clock.nowMs(),
     });
     const location = await this.#writeMetadata(metadata, 0);
-    const inserted = await this.#pointers.insert(identifier, location);
+    // What it throws may leave open whether the table is there: then so is its metadata.
+    const inserted = await this.#pointers.insert(identifier, location, metadata);
     // Whether ours or another worker's: what the catalog says now is the table.
     if (!inserted) await this.#deleteQuietly(location);
     const table = await this.load(identifier);
@@ -113,21 +121,20 @@ export class MetastoreCatalog implements Catalog {
       if (!isRetryable(error)) throw error;
       return { type: 'rejected', reason: messageOf(error) };
     }
-    const from = { location: base.metadataLocation, version: base.version };
+    const from = { location: base.metadataLocation };
     const outcome = await this.#pointers.swap(base.identifier, from, location, metadata);
     if (outcome.type === 'rejected') await this.#deleteQuietly(location);
     if (outcome.type !== 'applied') return { type: outcome.type, reason: outcome.reason };
-    const table = {
-      identifier: base.identifier,
-      metadataLocation: location,
-      metadata,
-      version: outcome.version,
-    };
-    return { type: 'applied', table };
+    return { type: 'applied', table: { identifier: base.identifier, metadataLocation: location, metadata } };
   }
 
   close(): Promise<void> {
     return this.#pointers.close();
+  }
+
+  async #place(identifier: TableIdentifier): Promise<string> {
+    const place = await this.#pointers.place?.(identifier, this.#warehouse);
+    return place ?? [this.#warehouse, ...identifier.namespace, identifier.name].join('/');
   }
 
   async #writeMetadata(metadata: TableMetadata, version: number): Promise<string> {

@@ -2,41 +2,26 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { FatalError, messageOf, TransientError } from '../base/errors.ts';
-import { formatIdentifier, type TableIdentifier } from './catalog.ts';
+import { formatIdentifier } from './catalog.ts';
 import { MetastoreCatalog, type MetastorePorts, type Pointers } from './metastore.ts';
-
-/**
- * The embedded catalog: one SQLite file with the tables that Java's JdbcCatalog (schema version V1), PyIceberg's
- * SqlCatalog and Trino's JDBC catalog use, so that each of them opens it. Several processes of one host may share it.
- *
- * Non-obvious: `catalog_name` is part of the key. A reader sees our tables only under the same catalog name.
- */
-const schema = `
-  CREATE TABLE IF NOT EXISTS iceberg_tables (
-    catalog_name VARCHAR(255) NOT NULL,
-    table_namespace VARCHAR(255) NOT NULL,
-    table_name VARCHAR(255) NOT NULL,
-    metadata_location VARCHAR(1000),
-    previous_metadata_location VARCHAR(1000),
-    iceberg_type VARCHAR(5),
-    PRIMARY KEY (catalog_name, table_namespace, table_name)
-  );
-  CREATE TABLE IF NOT EXISTS iceberg_namespace_properties (
-    catalog_name VARCHAR(255) NOT NULL,
-    namespace VARCHAR(255) NOT NULL,
-    property_key VARCHAR(255) NOT NULL,
-    property_value VARCHAR(1000),
-    PRIMARY KEY (catalog_name, namespace, property_key)
-  );`;
-
-// Rows of other kinds (views) share the table since V1; older writers leave the column null.
-const isTable = `(iceberg_type = 'TABLE' OR iceberg_type IS NULL)`;
-const key = 'catalog_name = ? AND table_namespace = ? AND table_name = ?';
+import {
+  insertNamespace,
+  insertTable,
+  keyOf,
+  schema,
+  selectLocation,
+  selectOther,
+  swapLocation,
+  upgrade,
+} from './sql.ts';
 
 // SQLite is called synchronously: waiting longer for another process's lock would hold up heartbeats. The caller retries.
 const busyTimeoutMs = 100;
 
-/** Opens (and where needed makes) the catalog file. @throws {FatalError} when it cannot be opened or is read-only. */
+/**
+ * The embedded catalog: one SQLite file. Several processes of one host may share it. Opens (and where needed makes) it.
+ * @throws {FatalError} when it cannot be opened.
+ */
 export function sqlitePointers(path: string, catalogName: string): Pointers {
   let db: DatabaseSync;
   try {
@@ -56,47 +41,30 @@ export function sqlitePointers(path: string, catalogName: string): Pointers {
       throw failure(`${doing} in catalog ${path}`, error);
     }
   };
-  const keyOf = (id: TableIdentifier): [string, string, string] => [
-    catalogName,
-    id.namespace.join('.'),
-    id.name,
-  ];
 
   return {
     async get(identifier) {
-      const sql = `SELECT metadata_location FROM iceberg_tables WHERE ${key} AND ${isTable}`;
       const row = run(`loading table ${formatIdentifier(identifier)}`, () =>
-        db.prepare(sql).get(...keyOf(identifier)),
+        db.prepare(selectLocation).get(...keyOf(catalogName, identifier)),
       );
       return row ? { location: row['metadata_location'] as string } : undefined;
     },
 
     async insert(identifier, location) {
-      const [catalog, namespace, name] = keyOf(identifier);
+      const key = keyOf(catalogName, identifier);
       return run(`creating table ${formatIdentifier(identifier)}`, () => {
-        db.prepare('INSERT OR IGNORE INTO iceberg_namespace_properties VALUES (?, ?, ?, ?)').run(
-          catalog,
-          namespace,
-          'exists',
-          'true',
-        );
-        const inserted = db
-          .prepare(`INSERT OR IGNORE INTO iceberg_tables
-              (catalog_name, table_namespace, table_name, metadata_location, previous_metadata_location, iceberg_type)
-            VALUES (?, ?, ?, ?, NULL, 'TABLE')`)
-          .run(catalog, namespace, name, location);
-        const other = db.prepare(`SELECT 1 FROM iceberg_tables WHERE ${key} AND NOT ${isTable}`);
-        if (other.get(catalog, namespace, name)) throw new FatalError('there is a view of this name');
+        db.prepare(insertNamespace).run(key[0], key[1]);
+        const inserted = db.prepare(insertTable).run(...key, location);
+        if (db.prepare(selectOther).get(...key)) throw new FatalError('there is a view of this name');
         return inserted.changes === 1;
       });
     },
 
     async swap(identifier, from, to) {
-      const sql = `UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?
-        WHERE ${key} AND metadata_location = ? AND ${isTable}`;
+      const parameters = [to, from.location, ...keyOf(catalogName, identifier), from.location];
       try {
         const updated = run(`committing table ${formatIdentifier(identifier)}`, () =>
-          db.prepare(sql).run(to, from.location, ...keyOf(identifier), from.location),
+          db.prepare(swapLocation).run(...parameters),
         );
         return updated.changes === 1
           ? { type: 'applied' }
@@ -123,11 +91,10 @@ export function sqliteCatalog(
 function prepareSchema(db: DatabaseSync): void {
   db.exec(schema);
   if (hasTypeColumn(db)) return;
-  // A file made by an older Java or PyIceberg (V0): the same upgrade that Java makes for jdbc.schema-version=V1.
   db.exec('BEGIN IMMEDIATE');
   try {
     // Another process may have been faster.
-    if (!hasTypeColumn(db)) db.exec('ALTER TABLE iceberg_tables ADD COLUMN iceberg_type VARCHAR(5)');
+    if (!hasTypeColumn(db)) db.exec(upgrade);
     db.exec('COMMIT');
   } catch (error) {
     db.exec('ROLLBACK');

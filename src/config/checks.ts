@@ -6,13 +6,41 @@ import type { Path, Report } from './setting.ts';
 
 /** What takes more than one setting to see. Settings that are wrong in themselves are absent. */
 export function checkConfig(config: Partial<RawConfig>, _path: Path, report: Report): void {
-  const { source, decode, tables } = config;
+  const { source, decode, tables, catalog, store } = config;
   if (tables) for (const i of tables.keys()) checkNames(tables, i, report);
   if (decode && tables) for (const i of tables.keys()) checkColumns(decode, tables[i]!, i, report);
   if (source && tables) checkTopics(source, tables, report);
+  if (catalog && store) checkStore(catalog, store, report);
+  if (catalog?.type === 'glue' && !catalog.skipNameValidation && tables) checkGlueNames(tables, report);
 }
 
 type Tables = RawConfig['tables'];
+type Store = NonNullable<RawConfig['store']>;
+
+function checkStore(catalog: RawConfig['catalog'], store: Store, report: Report): void {
+  // A REST catalog says itself where its tables are.
+  if (catalog.type === 'rest') return;
+  const onS3 = catalog.warehouse.toLowerCase().startsWith('s3:');
+  if (onS3 && store.type === 'local')
+    report(['store', 'type'], `the warehouse is ${catalog.warehouse}`, 'write type: s3, or remove store');
+  if (!onS3 && store.type === 's3')
+    report(['store', 'type'], 'the warehouse is a folder', 'remove store, or name a warehouse s3://...');
+}
+
+/** Athena takes no other names; Glue itself does. */
+function checkGlueNames(tables: Tables, report: Report): void {
+  for (const [i, { table }] of tables.entries()) {
+    const path = ['tables', i, 'table'];
+    if (table.split('.').length > 2)
+      report(path, `Glue has one level of databases, found "${table}"`, 'write database.table');
+    else if (!/^[a-z0-9_]{1,252}\.[a-z0-9_]{1,255}$/.test(table))
+      report(
+        path,
+        `Athena takes a-z, 0-9 and _ in names, found "${table}"`,
+        'rename it, or set catalog.skipNameValidation: true',
+      );
+  }
+}
 
 function checkTopics({ topics, partitions }: RawConfig['source'], tables: Tables, report: Report): void {
   for (const [i, topic] of topics.entries()) {

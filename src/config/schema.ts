@@ -101,23 +101,25 @@ const time: Setting<number> = {
   },
 };
 
-const auth: Setting<{ username: string; password: string | SecretFile } | { token: string | SecretFile }> = {
-  expected: '{ username, password } or { token }',
-  read(value, path, report) {
-    if (!isMapping(value)) {
-      // What stands there instead may well be the secret.
-      report(path, `expected ${this.expected}`);
+/** A mapping that holds secrets: what stands in its place instead is not shown, for it may well be the secret. */
+function secretive<T>(setting: Setting<T>): Setting<T> {
+  return {
+    ...setting,
+    read(value, path, report) {
+      if (isMapping(value)) return setting.read(value, path, report);
+      report(path, `expected ${setting.expected}`);
       return invalid;
-    }
-    return 'token' in value
-      ? mapping({ token: required(secret, 'Bearer token.') }).read(value, path, report)
-      : mapping({ username: required(text(), 'User.'), password: required(secret, 'Password.') }).read(
-          value,
-          path,
-          report,
-        );
-  },
-};
+    },
+  };
+}
+
+const token = mapping({ token: required(secret, 'Bearer token.') });
+const login = mapping({ username: required(text(), 'User.'), password: required(secret, 'Password.') });
+const auth = secretive<ValueOf<typeof token> | ValueOf<typeof login>>({
+  expected: '{ username, password } or { token }',
+  read: (value, path, report) =>
+    isMapping(value) && 'token' in value ? token.read(value, path, report) : login.read(value, path, report),
+});
 
 const registry = mapping({
   url: required(
@@ -205,23 +207,25 @@ const region = text('a region, such as us-east-1', /^[a-z0-9-]+$/);
 const endpoint = optional(httpUrl, 'URL of a service that stands in for AWS.');
 const defaultRegion = 'Without it the environment or the AWS profile tells.';
 
-const restAuth = variants('type', {
-  none: mapping({}),
-  bearer: mapping({ token: required(secret, 'Bearer token.') }),
-  oauth2: mapping({
-    credential: required(secret, 'Client id and secret, `id:secret`, for client credentials.'),
-    serverUri: optional(httpUrl, "Token endpoint. Without it the catalog's own, `v1/oauth/tokens`."),
-    scope: withDefault(text('a scope', /\S/), 'catalog', 'Scope that is asked for.'),
+const restAuth = secretive(
+  variants('type', {
+    none: mapping({}),
+    bearer: mapping({ token: required(secret, 'Bearer token.') }),
+    oauth2: mapping({
+      credential: required(secret, 'Client id and secret, `id:secret`, for client credentials.'),
+      serverUri: optional(httpUrl, "Token endpoint. Without it the catalog's own, `v1/oauth/tokens`."),
+      scope: withDefault(text('a scope', /\S/), 'catalog', 'Scope that is asked for.'),
+    }),
+    sigv4: mapping({
+      region: optional(region, `Region that requests are signed for. ${defaultRegion}`),
+      service: withDefault(
+        text('a service name, such as glue or s3tables', /^[a-z0-9-]+$/),
+        'glue',
+        'Service that requests are signed for.',
+      ),
+    }),
   }),
-  sigv4: mapping({
-    region: optional(region, `Region that requests are signed for. ${defaultRegion}`),
-    service: withDefault(
-      text('a service name, such as glue or s3tables', /^[a-z0-9-]+$/),
-      'glue',
-      'Service that requests are signed for.',
-    ),
-  }),
-});
+);
 
 const catalog = variants('type', {
   sqlite: mapping({

@@ -65,7 +65,7 @@ export function parseMetadata(text: string, location: string): TableMetadata {
 }
 
 /** As {@link parseMetadata} for JSON that came losslessly from elsewhere, such as a REST catalog's answer. */
-function metadataFromJson(raw: { [key: string]: Json }, location: string): TableMetadata {
+export function metadataFromJson(raw: { [key: string]: Json }, location: string): TableMetadata {
   const version = raw['format-version'];
   if (version !== 1 && version !== 2 && version !== 3)
     throw new FatalError(`reading ${location}: format-version ${String(version)} is not known`);

@@ -195,10 +195,16 @@ function nearestOwn(
   for (let steps = 0; snapshot && steps <= metadata.snapshots.length; steps++) {
     if (snapshot.summary[summaryName] !== undefined) return { snapshot, broken: false };
     const parent = snapshot['parent-snapshot-id'];
-    if (parent === undefined) return { snapshot: undefined, broken: false };
+    if (parent === undefined) return { snapshot: undefined, broken: isCut(metadata, snapshot) };
     snapshot = byId.get(parent);
   }
   return { snapshot: undefined, broken: metadata.refs[branch] !== undefined };
+}
+
+/** Nessie shows the newest snapshot only, and without its parent: as if all before it had expired. */
+function isCut(metadata: TableMetadata, oldest: Snapshot): boolean {
+  const isOfNessie = metadata.properties['nessie.commit.id'] !== undefined;
+  return isOfNessie && metadata.snapshots.length === 1 && oldest['sequence-number'] > 1;
 }
 
 export type RollbackPolicy = 'halt' | 'replay' | 'skip';

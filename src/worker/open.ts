@@ -1,5 +1,4 @@
 import { systemClock } from '../base/clock.ts';
-import { FatalError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { sqliteCatalog } from '../catalog/sqlite.ts';
@@ -35,8 +34,25 @@ export async function openCatalog(config: Config): Promise<OpenedCatalog> {
         access: undefined,
       };
     }
-    default:
-      throw new FatalError(`opening the catalog: type ${settings.type} is not there yet`);
+    case 'glue': {
+      const { glueCatalog } = await import('../catalog/glue.ts');
+      return { catalog: glueCatalog(settings, { ...ports, store }), store, access: undefined };
+    }
+    case 'postgres': {
+      const { url, name } = settings;
+      const warehouse = warehouseUri(settings.warehouse);
+      const { postgresCatalog } = await import('../catalog/postgres.ts');
+      return {
+        catalog: postgresCatalog({ url, name, warehouse }, { ...ports, store }),
+        store,
+        access: undefined,
+      };
+    }
+    case 'rest': {
+      const { RestCatalog } = await import('../catalog/rest.ts');
+      const catalog = new RestCatalog(settings, { ...ports, fetch });
+      return { catalog, store: openStore(storeSettings(config), catalog.access), access: catalog.access };
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { isRetryable } from '../../src/base/errors.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import type { Catalog, CommitOutcome, Table } from '../../src/catalog/catalog.ts';
+import { postgresCatalog } from '../../src/catalog/postgres.ts';
 import { sqliteCatalog } from '../../src/catalog/sqlite.ts';
 import { branchHead, mainBranch } from '../../src/iceberg/metadata.ts';
 import { unpartitioned } from '../../src/iceberg/partition-spec.ts';
@@ -30,12 +31,14 @@ export function commitSnapshot(catalog: Catalog, table: Table, id: bigint): Prom
 }
 
 /**
- * A process that commits to a table of a SQLite catalog which others use too, and prints the ids that were applied:
- * node committer.ts <catalog file> <warehouse> <number of the process> <commits>
+ * A process that commits to a table of a catalog which others use too, and prints the ids that were applied:
+ * node committer.ts <file of SQLite or URL of PostgreSQL> <warehouse> <number of the process> <commits>
  */
-async function main(path: string, warehouse: string, process: number, count: number): Promise<void> {
+async function main(place: string, warehouse: string, process: number, count: number): Promise<void> {
   const ports = { store: new LocalStore(), clock: systemClock, random: systemRandom };
-  const catalog = sqliteCatalog({ path, name: 'lake', warehouse }, ports);
+  const catalog = place.startsWith('postgres:')
+    ? postgresCatalog({ url: place, name: 'lake', warehouse }, ports)
+    : sqliteCatalog({ path: place, name: 'lake', warehouse }, ports);
   const name = { namespace: ['shop'], name: 'raced' };
   const fields = [{ id: 0, name: 'id', required: true, type: { kind: 'long' as const } }];
   const creation = { fields, spec: () => unpartitioned, properties: {} };
@@ -60,6 +63,6 @@ async function main(path: string, warehouse: string, process: number, count: num
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const [path, warehouse, number, count] = process.argv.slice(2) as [string, string, string, string];
-  await main(path, warehouse, Number(number), Number(count));
+  const [place, warehouse, number, count] = process.argv.slice(2) as [string, string, string, string];
+  await main(place, warehouse, Number(number), Number(count));
 }

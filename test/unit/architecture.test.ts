@@ -104,6 +104,7 @@ test('the exactly-once core runs on ports: what it reaches is ours and has no ef
     'kafka/kafka-source.ts',
     'kafka/wire.ts',
     'catalog/sqlite.ts',
+    'catalog/postgres.ts',
     'storage/local.ts',
     'lane/thread-lane.ts',
   ];

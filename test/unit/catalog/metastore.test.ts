@@ -28,6 +28,34 @@ function catalogOver(pointers: Pointers, store = new MemoryStore()): MetastoreCa
 const metadataFiles = (store: MemoryStore): string[] =>
   [...store.objects.keys()].filter((location) => location.includes('.metadata.json'));
 
+test('a table is made below the warehouse, its metadata in a file of version 0', async () => {
+  const store = new MemoryStore();
+  const name = { namespace: ['shop', 'eu'], name: 'orders' };
+  const made = await catalogOver(memoryPointers(), store).create(name, creation({ owner: 'me' }));
+  expect(made.metadata.location).toBe('memory://wh/shop/eu/orders');
+  expect(made.metadataLocation).toMatch(
+    /^memory:\/\/wh\/shop\/eu\/orders\/metadata\/00000-[0-9a-f-]{36}\.metadata\.json$/,
+  );
+  expect(made.metadata.properties).toEqual({ 'write.parquet.compression-codec': 'zstd', owner: 'me' });
+  expect(metadataFiles(store)).toEqual([made.metadataLocation]);
+});
+
+test('a commit whose requirement its own base does not meet is rejected before anything is written', async () => {
+  const store = new MemoryStore();
+  const catalog = catalogOver(memoryPointers(), store);
+  const base = await catalog.create(orders, creation());
+  const before = [...store.objects.keys()];
+  const updates = [{ action: 'set-properties', updates: { a: '1' } }] as const;
+  expect(
+    await catalog.commit(base, [{ type: 'assert-ref-snapshot-id', ref: 'main', 'snapshot-id': 5n }], updates),
+  ).toEqual({ type: 'rejected', reason: 'branch main is at snapshot null, expected 5' });
+  expect(await catalog.commit(base, [{ type: 'assert-table-uuid', uuid: 'other' }], updates)).toMatchObject({
+    type: 'rejected',
+    reason: expect.stringContaining('expected other'),
+  });
+  expect([...store.objects.keys()]).toEqual(before);
+});
+
 test('a commit of which nobody knows whether it was applied keeps its metadata: it may still be pointed at', async () => {
   const store = new MemoryStore();
   const pointers = memoryPointers();
@@ -117,27 +145,37 @@ test.each([
   expect(await catalog.load(orders)).toEqual(base);
 });
 
-test('what a metastore compares besides the location goes with the table and comes back with it', async () => {
+test('a metastore may say where a new table goes, and is given its metadata', async () => {
   const pointers = memoryPointers();
-  const seen: unknown[] = [];
-  const versioned: Pointers = {
+  const inserted: string[] = [];
+  const catalog = catalogOver({
     ...pointers,
-    get: async (id) => {
-      const found = await pointers.get(id);
-      return found && { ...found, version: '7' };
+    place: async ({ name }, warehouse) => `${warehouse}/elsewhere/${name}`,
+    insert: (id, location, metadata) => {
+      inserted.push(metadata['table-uuid']);
+      return pointers.insert(id, location, metadata);
     },
-    swap: async (id, from, to, metadata) => {
-      seen.push(from.version, metadata['current-snapshot-id']);
-      const outcome = await pointers.swap(id, from, to, metadata);
-      return outcome.type === 'applied' ? { type: 'applied', version: '8' } : outcome;
+  });
+  const { metadata, metadataLocation } = await catalog.create(orders, creation());
+  expect(metadata.location).toBe('memory://wh/elsewhere/orders');
+  expect(metadataLocation).toMatch(/^memory:\/\/wh\/elsewhere\/orders\/metadata\/00000-/);
+  expect(inserted).toEqual([metadata['table-uuid']]);
+});
+
+test('a table of which nobody knows whether it was made keeps its metadata, and the next try finds it', async () => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const late: Pointers = {
+    ...pointers,
+    insert: async (...args) => {
+      await pointers.insert(...args);
+      throw new TransientError('the answer was lost');
     },
   };
-  const catalog = catalogOver(versioned);
-  const base = await catalog.create(orders, creation());
-  expect(base.version).toBe('7');
-  const outcome = await commitSnapshot(catalog, base, 5n);
-  expect(outcome).toMatchObject({ type: 'applied', table: { version: '8' } });
-  expect(seen).toEqual(['7', 5n]);
+  await expect(catalogOver(late, store).create(orders, creation())).rejects.toThrow('the answer was lost');
+  const [kept] = metadataFiles(store);
+  expect((await catalogOver(pointers, store).create(orders, creation())).metadataLocation).toBe(kept);
+  expect(metadataFiles(store)).toEqual([kept]);
 });
 
 test('metadata is compressed where the table asks for it, and read either way', async () => {
@@ -182,7 +220,7 @@ test('a catalog that points at what is not there, or is no metadata, is beyond t
   const store = new MemoryStore();
   const pointers = memoryPointers();
   const catalog = catalogOver(pointers, store);
-  await pointers.insert(orders, 'memory://gone.metadata.json');
+  await pointers.tables.set('shop.orders', 'memory://gone.metadata.json');
   await expect(catalog.load(orders)).rejects.toThrow(FatalError);
   await expect(catalog.load(orders)).rejects.toThrow(
     'loading table shop.orders: the catalog points at memory://gone.metadata.json, which is missing',

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterAll, describe, expect, test } from 'vitest';
+import { AlreadyExistsError, FatalError } from '../../../src/base/errors.ts';
+import type { StorageAccess } from '../../../src/storage/access.ts';
+import { S3Store, s3Limits } from '../../../src/storage/s3.ts';
+import { storeSuite } from '../../contract/store-suite.ts';
+import { Localstack } from '../../tools/localstack.ts';
+
+const parts = await Localstack.start(['seaweedfs']);
+afterAll(() => parts.stop());
+
+const endpoint = parts.env['FRAZIL_SEAWEEDFS_S3']!;
+const bucket = parts.env['FRAZIL_SEAWEEDFS_BUCKET']!;
+const credentials = {
+  accessKeyId: parts.env['FRAZIL_SEAWEEDFS_ACCESS_KEY']!,
+  secretAccessKey: parts.env['FRAZIL_SEAWEEDFS_SECRET_KEY']!,
+};
+const root = `s3://${bucket}/${randomUUID()}`;
+const opens: StorageAccess = { prefix: `s3://${bucket}/`, ...credentials };
+const store = new S3Store({ endpoint }, async () => opens);
+
+/** 5 MiB are the least that S3 takes as a part. */
+const sliceBytes = 5 * 1024 * 1024;
+const slicing = new S3Store({ endpoint }, async () => opens, {
+  ...s3Limits,
+  wholeBytesMax: sliceBytes,
+  sliceBytes,
+});
+const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+
+async function openUploads(): Promise<number> {
+  const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+  return Uploads?.length ?? 0;
+}
+
+describe('SeaweedFS as a store', () => {
+  // Ten writers of one name keep it busy for seconds: those who lose wait for a lock.
+  storeSuite(store, root, { rounds: 1, writers: 10 });
+
+  test('takes a large object in parts', async () => {
+    const location = `${root}/in-parts`;
+    const pieces = Array.from({ length: 7 }, (_, i) => new Uint8Array(10_000_000).fill(i));
+    await store.put(location, pieces);
+    expect(Buffer.compare(await store.get(location), Buffer.concat(pieces))).toBe(0);
+    const Key = location.slice(`s3://${bucket}/`.length);
+    const { ETag } = await client.send(new HeadObjectCommand({ Bucket: bucket, Key }));
+    expect(ETag).toMatch(/-5"$/);
+  });
+
+  test('knows an object again that was put in parts', async () => {
+    const location = `${root}/again`;
+    const body = new Uint8Array(2 * sliceBytes).fill(7);
+    await slicing.put(location, [body]);
+    await slicing.put(location, [body.subarray(0, 100), body.subarray(100)]);
+    await expect(slicing.put(location, [body.fill(8)])).rejects.toThrow(AlreadyExistsError);
+    expect(await openUploads()).toBe(0);
+  });
+
+  test('refuses parts for a name that is taken, and keeps none of them', async () => {
+    const location = `${root}/taken`;
+    await store.put(location, [Buffer.from('first')]);
+    await expect(slicing.put(location, [new Uint8Array(2 * sliceBytes)])).rejects.toThrow(AlreadyExistsError);
+    expect(Buffer.from(await store.get(location)).toString()).toBe('first');
+    expect(await openUploads()).toBe(0);
+  });
+
+  test('lets one of ten writers in parts win', async () => {
+    const location = `${root}/race`;
+    const writes = Array.from({ length: 10 }, (_, i) =>
+      slicing.put(location, [new Uint8Array(sliceBytes), Uint8Array.of(i)]),
+    );
+    const outcomes = await Promise.allSettled(writes);
+    const winners = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i] : []));
+    expect(winners).toHaveLength(1);
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(AlreadyExistsError);
+    expect((await store.get(location)).at(-1)).toBe(winners[0]);
+    expect(await openUploads()).toBe(0);
+  });
+
+  test('names what is wrong with bucket or credentials', async () => {
+    await expect(store.put('s3://no-such-bucket/a', [])).rejects.toThrow(
+      'writing s3://no-such-bucket/a: there is no bucket no-such-bucket: create it',
+    );
+    await expect(store.get('s3://no-such-bucket/a')).rejects.toThrow(FatalError);
+    const stranger = new S3Store({ endpoint }, async () => ({ ...opens, secretAccessKey: 'wrong' }));
+    const refused = await stranger.get(`${root}/a`).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(FatalError);
+    expect((refused as Error).message).toContain(
+      'the credentials are not accepted: check access key, secret',
+    );
+  });
+});
