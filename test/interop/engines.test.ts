@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { identitySpec, type PartitionValue } from '../../src/iceberg/partition-spec.ts';
+import { newSpec } from '../../src/iceberg/partition-by.ts';
+import type { PartitionValue } from '../../src/iceberg/transforms.ts';
 import { localLocation } from '../../src/storage/local.ts';
 import { type Row, sorted } from '../tools/canonical.ts';
 import { type Engine, sparkAt, sqliteEngineCatalog, trinoAt } from '../tools/engines.ts';
@@ -83,7 +84,7 @@ describe('tables divided by the values of a column', () => {
       const of = field('wo größe', type);
       const table = await lake.create(`by ${name}`, {
         fields: [of, field('n', { kind: 'long' })],
-        spec: (schema) => identitySpec(schema, [of.name]),
+        spec: (schema) => newSpec(schema, [of.name]),
       });
       const files = [...values, null].map((value, i): [PartitionValue[], Row[]] => [
         [value === null ? null : toPartition(value as string)],

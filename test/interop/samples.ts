@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { PartitionValue } from '../../src/iceberg/partition-spec.ts';
+import type { PartitionValue } from '../../src/iceberg/transforms.ts';
 import type { Field, PrimitiveType, Type } from '../../src/iceberg/types.ts';
 import type { Row } from '../tools/canonical.ts';
 import { doubleBits, everyType, floatBits, rows as rowsOf, unscaled } from '../unit/arrow/rows.ts';

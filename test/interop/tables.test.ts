@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Table } from '../../src/catalog/catalog.ts';
-import { identitySpec, type PartitionValue } from '../../src/iceberg/partition-spec.ts';
+import { newSpec } from '../../src/iceberg/partition-by.ts';
 import { schemaToJson } from '../../src/iceberg/schema.ts';
+import type { PartitionValue } from '../../src/iceberg/transforms.ts';
 import { localPath } from '../../src/storage/local.ts';
 import { type Canonical, type Row, sorted } from '../tools/canonical.ts';
 import { java } from '../tools/java.ts';
@@ -208,7 +209,7 @@ describe('tables divided by the values of a column', () => {
     const column = 'wo größe';
     let table = await lake.create(`by ${name}`, {
       fields: [field(column, type), numberField],
-      spec: (schema) => identitySpec(schema, [column]),
+      spec: (schema) => newSpec(schema, [column]),
     });
     const groups = [...values, null].map((value, i): [PartitionValue[], Row[]] => [
       [value === null ? null : toPartition(value as string)],
@@ -252,7 +253,7 @@ describe('tables divided by the values of a column', () => {
   test('a table divided by several columns has a file for each combination', async () => {
     let table = await lake.create('several', {
       fields: [field('region', { kind: 'string' }), field('day', { kind: 'date' }), numberField],
-      spec: (schema) => identitySpec(schema, ['day', 'region']),
+      spec: (schema) => newSpec(schema, ['day', 'region']),
     });
     const combinations = ['eu', 'us', null].flatMap((region) =>
       ['19782', null].map((day) => [region, day] as const),

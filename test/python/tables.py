@@ -199,6 +199,23 @@ def bounds(schema, encoded):
 
 
 @command
+def partition(schema, spec, rows):
+    """What PyIceberg's transforms make of rows: without files, and without fields inside structs."""
+    types = Schema.model_validate(schema)
+    fields = PartitionSpec.model_validate(spec).fields
+
+    def value_of(field, row):
+        source = types.find_field(field.source_id)
+        value = row.get(source.name)
+        made = field.transform.transform(source.field_type)(
+            None if value is None else to_iceberg(source.field_type, value)
+        )
+        return from_iceberg(field.transform.result_type(source.field_type), made)
+
+    return {"partitions": [{"partition": {field.name: value_of(field, row) for field in fields}} for row in rows]}
+
+
+@command
 def inspectEntries(name=None, catalog=None, table=None, metadata=None):
     """PyIceberg's own table of manifest entries, of the current snapshot."""
     entries = load(name, catalog, table, metadata).inspect.entries()
