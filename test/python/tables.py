@@ -13,7 +13,8 @@ from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import StaticTable
 
-from canonical import compact_json, from_iceberg, rows_from_arrow, rows_to_arrow, to_iceberg
+from bits import compact_json
+from canonical import from_iceberg, rows_from_arrow, rows_to_arrow, to_iceberg
 
 COMMANDS = {}
 
