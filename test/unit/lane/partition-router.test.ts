@@ -20,7 +20,7 @@ function groupsOf(
   by = fields.map((f) => f.name),
 ) {
   const { schema } = planOf({ fields, metadataColumns: false });
-  // Not by identitySpec: tables of others may be divided by more types than new ones are.
+  // Not by newSpec: tables of others may be divided by more types than new ones are.
   const sources = schema.fields.filter(({ name }) => by.includes(name));
   const spec = {
     specId: 0,
