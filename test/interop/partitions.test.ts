@@ -334,4 +334,22 @@ describe('a table that others have made', () => {
     await java.call('rewriteManifests', at);
     await expectRows('upgraded', [0, 20, 40, 60].flatMap(foreignRows));
   });
+
+  test('and lost a column that it was divided by once', async () => {
+    await create(java, 'lost', foreignSpec(['name', 'identity'], ['id', 'bucket[4]']), {
+      'format-version': '1',
+    });
+    const at = lake.at(java, 'db.lost');
+    await java.call('updateSpec', { ...at, remove: ['name'] });
+    await java.call('updateSchema', { ...at, drop: ['name'] });
+    await java.call('setProperties', { ...at, properties: { 'format-version': '2' } });
+    const rows = foreignRows(0).map(({ name: _, ...rest }) => rest);
+    const table = await appendRouted(await lake.load('lost'), rows);
+    expect(await rowsBy(java, table)).toEqual(sorted(rows));
+    expect(await duckRows(table)).toEqual(sorted(rows));
+    expect((await plannedBy(java, table)).map(({ partition }) => partition['name'])).toEqual(
+      new Array(5).fill(null),
+    );
+    expect(await rowsBy(python, table)).toEqual(sorted(rows));
+  });
 });
