@@ -12,6 +12,7 @@ import { formatIdentifier, type Table, type TableIdentifier } from '../../../src
 import { glueCatalog, gluePointers } from '../../../src/catalog/glue.ts';
 import type { MetastoreCatalog } from '../../../src/catalog/metastore.ts';
 import { newSpec } from '../../../src/iceberg/partition-by.ts';
+import { MemoryStore } from '../../../src/storage/memory.ts';
 import { S3Store } from '../../../src/storage/s3.ts';
 import type { Store } from '../../../src/storage/store.ts';
 import { append, writeDataFile } from '../../contract/appends.ts';
@@ -72,25 +73,25 @@ function opened(tool: Repl): { name: string; catalog: Record<string, string> } {
   return { name: 'lake', catalog: { ...shared, ...own } };
 }
 
-async function open(): Promise<CatalogUnderTest> {
+async function open(files: Store): Promise<CatalogUnderTest> {
   const pointers = gluePointers(settings());
   return {
     catalog: over,
-    store,
+    store: files,
     namespace: () => freshNamespace(1),
     capabilities: { serverWritesMetadata: false, history: 'all', namespaceLevels: 1 },
     drop: async ({ namespace, name }) => {
       await glue.send(new DeleteTableCommand({ DatabaseName: namespace[0]!, Name: name }));
     },
     addColumn: (identifier, name) =>
-      changeForeign(pointers, store, identifier, (metadata) => withColumn(metadata, name)),
+      changeForeign(pointers, files, identifier, (metadata) => withColumn(metadata, name)),
     java: opened(java),
     close: () => pointers.close(),
   };
 }
 
-catalogSuite('Glue', open);
-javaSuite('Glue', open);
+catalogSuite('Glue', () => open(new MemoryStore()));
+javaSuite('Glue', () => open(store));
 
 const readers: [string, Repl][] = [
   ['Java', java],
@@ -162,9 +163,8 @@ test('a table of ours is read and appended to by Java and PyIceberg, and the dat
     const at = { ...opened(tool), table: formatIdentifier(orders) };
     await tool.call('append', { ...at, rows: rowsFrom(4 + 2 * i, 2) });
     await tool.call('createTable', { ...at, table: `${orders.namespace}.other${i}`, schema: json });
-    expect((await catalog.load({ ...orders, name: `other${i}` }))!.metadata.location).toMatch(
-      `^${warehouse}/${orders.namespace}.db/other${i}$`,
-    );
+    const other = (await catalog.load({ ...orders, name: `other${i}` }))!;
+    expect(other.metadata.location).toBe(`${warehouse}/${orders.namespace}.db/other${i}`);
   }
   await appendRows(catalog, table, rowsFrom(8, 2));
   await checkRows(orders, rowsFrom(0, 10));
