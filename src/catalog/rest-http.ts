@@ -30,7 +30,7 @@ export interface Answer {
 }
 
 /** An answer is waited for this long: less than the sink waits for a catalog. */
-export const requestTimeoutMs = 45_000;
+const requestTimeoutMs = 45_000;
 
 /** Sends a request, once. Never throws: what goes wrong after sending is an answer with status 0. */
 export async function exchange(doing: string, request: HttpRequest, ports: HttpPorts): Promise<Answer> {

@@ -216,11 +216,11 @@ function tableOf(identifier: TableIdentifier, json: Json | undefined): Table | u
  * be what it was there.
  */
 function nessiePrefix(config: RestConfig, { properties, refs }: TableMetadata): string | undefined {
-  if (refs[mainBranch]) return undefined;
   const commit = properties['nessie.commit.id'];
+  const isOfNessie = config.properties['nessie.is-nessie-catalog'] === 'true';
+  if (refs[mainBranch] || !isOfNessie || !commit) return undefined;
   const [, branch, warehouse] = /^([^@|]+)\|(.+)$/.exec(decodeURIComponent(config.prefix)) ?? [];
-  if (config.properties['nessie.is-nessie-catalog'] !== 'true' || !commit || !branch) return undefined;
-  return encodeURIComponent(`${branch}@${commit}|${warehouse}`);
+  return branch && encodeURIComponent(`${branch}@${commit}|${warehouse}`);
 }
 
 /**
