@@ -5,6 +5,8 @@ declare module 'vitest' {
   export interface ProvidedContext {
     brokers: string;
     registry: string;
+    /** The data folder of parts that not every run needs: the first test that does starts them (`Localstack.share`). */
+    sharedParts: string;
   }
 }
 
@@ -13,5 +15,10 @@ export default async function start(project: TestProject): Promise<() => Promise
   const parts = await Localstack.start(['kafka', 'registry']);
   project.provide('brokers', parts.env['FRAZIL_BROKERS']!);
   project.provide('registry', parts.env['FRAZIL_REGISTRY']!);
-  return () => parts.stop();
+  const shared = Localstack.folder();
+  project.provide('sharedParts', shared);
+  return async () => {
+    await Localstack.stopShared(shared);
+    await parts.stop();
+  };
 }

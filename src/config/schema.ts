@@ -172,9 +172,9 @@ const table = mapping({
     'Columns of a table to be created from JSON: `{ name, type, required, doc }`; nested: `fields` of a struct, `element` of a list, `key` and `value` of a map.',
   ),
   partitionBy: withDefault(
-    list(text('a column')),
+    list(text('a column or a transform of one')),
     [],
-    'Columns whose values divide a created table (identity partitioning).',
+    'What divides a created table: columns, `year(c)`, `month(c)`, `day(c)` and `hour(c)` of dates and timestamps, `bucket(16, c)`, `truncate(4, c)`. A field of a struct is `address.city`.',
   ),
   metadataColumns: withDefault(
     flag(),

@@ -1,4 +1,4 @@
-import type { PartitionValue } from './partition-spec.ts';
+import type { PartitionValue } from './transforms.ts';
 
 /**
  * A data file as a manifest describes it (spec "Manifests", struct `data_file`).

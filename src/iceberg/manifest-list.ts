@@ -7,8 +7,9 @@ import {
   writeAvroFile,
 } from './avro-file.ts';
 import type { DataFile } from './data-file.ts';
-import type { PartitionSpec, PartitionValue } from './partition-spec.ts';
+import type { PartitionSpec } from './partition-spec.ts';
 import { toSingleValue } from './single-value.ts';
+import type { PartitionValue } from './transforms.ts';
 import type { PrimitiveType } from './types.ts';
 
 /** A row of a manifest list (spec "Manifest Lists", struct `manifest_file`). */

@@ -8,9 +8,10 @@ import {
   writeAvroFile,
 } from './avro-file.ts';
 import type { DataFile } from './data-file.ts';
-import { type PartitionSpec, type PartitionValue, partitionFieldsToJson } from './partition-spec.ts';
+import { type PartitionSpec, partitionFieldsToJson } from './partition-spec.ts';
 import { type Schema, schemaToJson } from './schema.ts';
 import { decimalFromBytes, decimalToFixed } from './single-value.ts';
+import type { PartitionValue } from './transforms.ts';
 import { decimalBytes, type PrimitiveType } from './types.ts';
 
 /**

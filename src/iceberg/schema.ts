@@ -65,6 +65,30 @@ export function assignFieldIds(
   return { fields: numbered, lastColumnId: nextId - 1 };
 }
 
+/** A field, and where it stands. */
+export interface Place {
+  field: Field;
+  /** Names from the root, e.g. `address.city`. */
+  name: string;
+  /** Positions from the root: in the schema, in the struct there, and so on. */
+  path: readonly number[];
+}
+
+/** The fields of which each row has one value at most: all but what lies within lists and maps. */
+export function singleFields(fields: readonly Field[]): Place[] {
+  return fields.flatMap((field, i): Place[] => {
+    const within = field.type.kind === 'struct' ? singleFields(field.type.fields) : [];
+    return [
+      { field, name: field.name, path: [i] },
+      ...within.map((inner) => ({
+        field: inner.field,
+        name: `${field.name}.${inner.name}`,
+        path: [i, ...inner.path],
+      })),
+    ];
+  });
+}
+
 /** A primitive leaf of a schema. */
 export interface Leaf {
   id: number;

@@ -1,4 +1,4 @@
-import type { PartitionValue } from './partition-spec.ts';
+import type { PartitionValue } from './transforms.ts';
 import type { PrimitiveType } from './types.ts';
 
 /**
@@ -104,12 +104,17 @@ export function truncateBinaryUpper(bytes: Uint8Array, length: number): Uint8Arr
   return undefined;
 }
 
-/** Where the first `length` code points of UTF-8 text end. */
-function codePointEnd(bytes: Uint8Array, length: number): number {
+/** Where the first `length` code points of the UTF-8 text `bytes[start, end)` end. */
+export function codePointEnd(
+  bytes: Uint8Array,
+  length: number,
+  start = 0,
+  end: number = bytes.length,
+): number {
   let points = 0;
-  for (let i = 0; i < bytes.length; i++) {
+  for (let i = start; i < end; i++) {
     // Continuation bytes are 10xxxxxx.
     if ((bytes[i]! & 0xc0) !== 0x80 && ++points > length) return i;
   }
-  return bytes.length;
+  return end;
 }

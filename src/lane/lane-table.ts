@@ -7,6 +7,7 @@ import type { RetryPolicy } from '../base/retry.ts';
 import { DecodeError } from '../decode/decoder.ts';
 import type { SchemaSource } from '../decode/registry.ts';
 import type { DataFile } from '../iceberg/data-file.ts';
+import { dataFileLocation } from '../iceberg/data-location.ts';
 import { partitionPath, partitionTypes } from '../iceberg/partition-spec.ts';
 import type { PrimitiveType } from '../iceberg/types.ts';
 import type { RecordColumns } from '../kafka/record-columns.ts';
@@ -164,10 +165,13 @@ export class LaneTable {
       else this.#halt(progress, from, records, i, tombstone());
       return;
     }
+    const row = this.#rows.rows;
     try {
       this.#decoder.append(from, records, i);
+      this.#router.check(row);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
+      this.#rows.truncate(row);
       if (this.#plan.onError === 'halt') this.#halt(progress, from, records, i, error);
       else this.#skip(progress, from, records, i, error);
       return;
@@ -232,8 +236,9 @@ export class LaneTable {
     this.#open.delete(key);
     const folder = partitionPath(this.#plan.spec, this.#types, file.partition);
     const name = `${this.#plan.filePrefix}-${String(++this.#fileNumber).padStart(5, '0')}-${uuid(this.#ports.random)}.parquet`;
+    const { dataLocation, hashed } = this.#plan;
     const { encoded, dataFile } = await file.close(
-      [this.#plan.dataLocation, ...(folder ? [folder] : []), name].join('/'),
+      dataFileLocation({ folder: dataLocation, hashed }, folder, name),
     );
     while (this.#uploads.length >= uploadsMax) await this.#uploads.shift();
     const upload = this.#upload(dataFile.path, encoded);

@@ -1,4 +1,5 @@
 import type { DataFile } from '../iceberg/data-file.ts';
+import type { HashedFolders } from '../iceberg/data-location.ts';
 import type { PartitionSpec } from '../iceberg/partition-spec.ts';
 import type { Schema } from '../iceberg/schema.ts';
 import type { Field } from '../iceberg/types.ts';
@@ -36,6 +37,7 @@ export interface TablePlan {
   readonly properties: Readonly<Record<string, string>>;
   /** URI of the folder for data files. */
   readonly dataLocation: string;
+  readonly hashed?: HashedFolders | undefined;
   /** Start of every file's name, so that a sink's own leftovers can be told from others'. */
   readonly filePrefix: string;
   readonly value: ValueFormat;

@@ -1,7 +1,7 @@
 import { type Column, Columns } from '../arrow/columns.ts';
 import { assert } from '../base/assert.ts';
 import type { DataFile } from '../iceberg/data-file.ts';
-import type { PartitionValue } from '../iceberg/partition-spec.ts';
+import type { PartitionValue } from '../iceberg/transforms.ts';
 import type { EncodedFile, Encoder, EncodingOptions, FileEncoder } from '../parquet/encoder.ts';
 import { MetricsCollector } from '../parquet/metrics.ts';
 import type { TablePlan } from './lane.ts';

@@ -1,7 +1,11 @@
 import type { Column, Columns } from '../arrow/columns.ts';
 import { assert } from '../base/assert.ts';
-import type { PartitionSpec, PartitionValue } from '../iceberg/partition-spec.ts';
-import type { Schema } from '../iceberg/schema.ts';
+import { DecodeError } from '../decode/decoder.ts';
+import { type PartitionField, type PartitionSpec, partitionTypes } from '../iceberg/partition-spec.ts';
+import { type Schema, singleFields } from '../iceberg/schema.ts';
+import { type PartitionValue, parseTransform } from '../iceberg/transforms.ts';
+import { isPrimitive, type PrimitiveType, typeName } from '../iceberg/types.ts';
+import { fits, type KeyOf, keysOf, valueOfKey } from './partition-keys.ts';
 
 /** The rows of one table partition. */
 export interface PartitionGroup {
@@ -13,58 +17,109 @@ export interface PartitionGroup {
 
 const everything = '';
 
-/** Divides rows by the values of their identity partition columns. */
+/** Divides rows by the values of their partition fields. */
 export class PartitionRouter {
   readonly #columns: Columns;
-  readonly #sources: readonly { column: Column; text: boolean }[];
+  readonly #types: readonly PrimitiveType[];
+  readonly #keys: readonly KeyOf[];
+  /** Fields whose values may be beyond what their type holds. */
+  readonly #limited: readonly number[];
+  readonly #spec: PartitionSpec;
 
   constructor(spec: PartitionSpec, schema: Schema, columns: Columns) {
     this.#columns = columns;
-    this.#sources = spec.fields.map((field) => {
-      const index = schema.fields.findIndex((candidate) => candidate.id === field.sourceId);
-      return { column: columns.columns[index]!, text: schema.fields[index]!.type.kind === 'string' };
+    this.#spec = spec;
+    this.#types = partitionTypes(spec, schema);
+    this.#keys = spec.fields.map((field) => fieldKeys(field, schema, columns));
+    this.#limited = [...spec.fields.keys()].filter((i) => {
+      const { kind } = parseTransform(spec.fields[i]!.transform);
+      return kind === 'hour' || (kind === 'truncate' && this.#types[i]!.kind === 'decimal');
     });
+  }
+
+  /**
+   * To be asked for every row before it is counted.
+   * @throws {DecodeError} for a row that has no partition.
+   */
+  check(row: number): void {
+    for (const i of this.#limited) {
+      const type = this.#types[i]!;
+      const key = this.#keys[i]!(row);
+      if (fits(type, key)) continue;
+      const { name, transform } = this.#spec.fields[i]!;
+      throw new DecodeError(
+        name,
+        `the partition value ${transform} ${key} does not fit into ${typeName(type)}`,
+      );
+    }
   }
 
   /** The rows now in the columns, by partition, each group in row order. */
   group(): PartitionGroup[] {
     const count = this.#columns.rows;
-    if (this.#sources.length === 0) return [{ key: everything, partition: [], rows: rowNumbers(count) }];
-    const keys = new Map<string, number[]>();
-    let lastKey: string | undefined;
-    let last: number[] = [];
-    for (let row = 0; row < count; row++) {
-      const key = this.#key(row);
-      // Neighbours often share a partition.
-      if (key !== lastKey) {
-        lastKey = key;
-        last = keys.get(key) ?? [];
-        keys.set(key, last);
-      }
-      last.push(row);
-    }
-    return [...keys].map(([key, rows]) => ({
-      key,
-      partition: this.#values(rows[0]!),
-      rows: Int32Array.from(rows),
-    }));
+    if (this.#keys.length === 0) return [{ key: everything, partition: [], rows: rowNumbers(count) }];
+    return rowsByPlace(this.#places(count)).map((rows) => this.#groupOf(rows));
   }
 
-  #key(row: number): string {
-    let key = '';
-    for (const { column } of this.#sources) {
+  /** For each row the place of its partition among those that are here, in the order of their first rows. */
+  #places(count: number): Places {
+    const [first, ...others] = this.#keys;
+    let places = distinct(count, first!);
+    for (const keyOf of others) {
+      const left = places;
+      const right = distinct(count, keyOf);
+      places = distinct(count, (row) => left.of[row]! * right.count + right.of[row]!);
+    }
+    return places;
+  }
+
+  #groupOf(rows: Int32Array): PartitionGroup {
+    const keys = this.#keys.map((keyOf) => keyOf(rows[0]!));
+    return {
       // Lengths keep ("a", "bc") and ("ab", "c") apart; a null is no text at all.
-      const text = column.isNull(row) ? undefined : keyText(column, row);
-      key += text === undefined ? '-;' : `${text.length}:${text};`;
-    }
-    return key;
+      key: keys.map((key) => (key === undefined ? '-;' : `${String(key).length}:${String(key)};`)).join(''),
+      partition: keys.map((key, i) => valueOfKey(this.#types[i]!, key)),
+      rows,
+    };
   }
+}
 
-  #values(row: number): PartitionValue[] {
-    return this.#sources.map(({ column, text }) =>
-      column.isNull(row) ? null : partitionValue(column, row, text),
-    );
+/** Numbers from 0 up to `count` in place of keys. */
+interface Places {
+  of: Int32Array;
+  count: number;
+}
+
+/** The keys of `count` rows, numbered by their first appearance. */
+function distinct(count: number, keyOf: KeyOf): Places {
+  const of = new Int32Array(count);
+  const known = new Map<ReturnType<KeyOf>, number>();
+  let lastKey: ReturnType<KeyOf> | null = null;
+  let place = 0;
+  for (let row = 0; row < count; row++) {
+    const key = keyOf(row);
+    // Neighbours often share a partition.
+    if (key !== lastKey) {
+      lastKey = key;
+      place = known.get(key) ?? known.size;
+      if (place === known.size) known.set(key, place);
+    }
+    of[row] = place;
   }
+  return { of, count: known.size };
+}
+
+/** The rows of each place, in row order. */
+function rowsByPlace({ of, count }: Places): Int32Array[] {
+  const sizes = new Int32Array(count);
+  for (const place of of) sizes[place]!++;
+  const rows = Array.from(sizes, (size) => new Int32Array(size));
+  const filled = new Int32Array(count);
+  for (let row = 0; row < of.length; row++) {
+    const place = of[row]!;
+    rows[place]![filled[place]!++] = row;
+  }
+  return rows;
 }
 
 function rowNumbers(count: number): Int32Array {
@@ -73,36 +128,17 @@ function rowNumbers(count: number): Int32Array {
   return rows;
 }
 
-/** Equal for equal values only. Floats by their bits: -0 and 0 are different partitions, all NaNs are one. */
-function keyText(column: Column, row: number): string {
-  switch (column.kind) {
-    case 'bytes':
-    case 'fixed':
-      return Buffer.from(column.get(row)).toString('latin1');
-    case 'float32':
-    case 'float64':
-      return Object.is(column.values[row], -0) ? '-0' : String(column.values[row]);
-    default:
-      return String(partitionValue(column, row, false));
-  }
+function fieldKeys(field: PartitionField, schema: Schema, columns: Columns): KeyOf {
+  const transform = parseTransform(field.transform);
+  const source = singleFields(schema.fields).find((place) => place.field.id === field.sourceId);
+  if (!source || transform.kind === 'void') return () => undefined;
+  const { type } = source.field;
+  assert(isPrimitive(type), 'a partition value is a primitive');
+  return keysOf(transform, type, columnAt(columns.columns, source.path));
 }
 
-function partitionValue(column: Column, row: number, text: boolean): Exclude<PartitionValue, null> {
-  switch (column.kind) {
-    case 'boolean':
-    case 'decimal':
-      return column.get(row);
-    case 'int32':
-    case 'int64':
-    case 'float32':
-    case 'float64':
-      return column.values[row]!;
-    case 'bytes':
-    case 'fixed': {
-      const bytes = column.get(row).slice();
-      return text ? Buffer.from(bytes).toString('utf8') : bytes;
-    }
-    default:
-      assert(false, 'a partition value is a primitive');
-  }
+/** A column of structs in structs; members of a null struct are null. */
+function columnAt(columns: readonly Column[], [first, ...within]: readonly number[]): Column {
+  const column = columns[first!]!;
+  return within.length > 0 && column.kind === 'struct' ? columnAt(column.children, within) : column;
 }

@@ -3,7 +3,7 @@ import type { AssignedPartition } from '../kafka/source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { Partition, SinkContext } from './context.ts';
 import type { Mirror } from './mirror.ts';
-import { planTable } from './plan.ts';
+import { planTable, unheeded } from './plan.ts';
 import { type OpenedTable, openTable } from './positions.ts';
 import type { TableWriter } from './table-writer.ts';
 
@@ -101,6 +101,7 @@ export class Assignment {
   #openInLanes(writer: TableWriter, table: NonNullable<OpenedTable['table']>): boolean {
     try {
       const plan = planTable(table, writer.options, this.#context.options);
+      for (const what of unheeded(table)) this.#context.ports.log.warn(what, { table: writer.name });
       this.#context.inEveryLane((lane) => lane.open(plan));
     } catch (error) {
       this.#context.post({ type: 'broken', writer, error: error as Error });

@@ -1,7 +1,9 @@
 import { FatalError } from '../base/errors.ts';
 import type { Table, TableCreation } from '../catalog/catalog.ts';
-import { currentSchema, defaultSpec } from '../iceberg/metadata.ts';
-import { identitySpec, partitionTypes } from '../iceberg/partition-spec.ts';
+import { dataLocation } from '../iceberg/data-location.ts';
+import { currentSchema, defaultSpec, type TableMetadata } from '../iceberg/metadata.ts';
+import { newSpec } from '../iceberg/partition-by.ts';
+import { partitionTypes } from '../iceberg/partition-spec.ts';
 import type { Field } from '../iceberg/types.ts';
 import type { TablePlan } from '../lane/lane.ts';
 import { metadataFields } from '../lane/metadata-columns.ts';
@@ -18,9 +20,7 @@ export function planTable(
 ): TablePlan {
   const { metadata } = table;
   const doing = `opening table ${options.table}`;
-  const version = metadata['format-version'];
-  if (version !== 2)
-    throw new FatalError(`${doing}: its format-version is ${version}, only version 2 can be written`);
+  checkVersion(metadata, doing);
   const schema = currentSchema(metadata);
   const spec = defaultSpec(metadata);
   try {
@@ -30,12 +30,14 @@ export function planTable(
   }
   if (options.keyColumn !== undefined && !schema.fields.some((field) => field.name === options.keyColumn))
     throw new FatalError(`${doing}: it has no column ${options.keyColumn} for the key (keyColumn)`);
+  const { folder, hashed } = dataLocation(metadata.location, metadata.properties);
   return {
     table: options.table,
     schema,
     spec,
     properties: metadata.properties,
-    dataLocation: (metadata.properties['write.data.path'] ?? `${metadata.location}/data`).replace(/\/+$/, ''),
+    dataLocation: folder,
+    hashed,
     filePrefix: `frazil-${sink.pipeline}-${sink.worker}`,
     value: options.value,
     key: options.key,
@@ -43,6 +45,38 @@ export function planTable(
     onError: options.onError,
     onTombstone: options.onTombstone,
   };
+}
+
+function checkVersion({ 'format-version': version, properties }: TableMetadata, doing: string): void {
+  if (version === 1)
+    throw new FatalError(
+      `${doing}: its format-version is 1, only version 2 can be written; upgrade it by setting the table property ` +
+        'format-version to 2',
+    );
+  if (version !== 2)
+    throw new FatalError(`${doing}: its format-version is ${version}, only version 2 can be written`);
+  // Java writes every file of such a table encrypted: ours would lie there in the clear.
+  if (properties['encryption.key-id'] !== undefined)
+    throw new FatalError(`${doing}: it is encrypted (encryption.key-id), which is not supported`);
+}
+
+/**
+ * What a table asks of its writers and this program does otherwise. Its readers find their way all the same: each is a
+ * matter of layout.
+ */
+export function unheeded({ metadata }: Table): string[] {
+  const { properties } = metadata;
+  const format = properties['write.format.default']?.toLowerCase() ?? 'parquet';
+  const order = metadata['default-sort-order-id'] ?? 0;
+  return [
+    ...(format === 'parquet' ? [] : [`write.format.default is ${format}: files are written as Parquet`]),
+    ...(order === 0 ? [] : ['it has a sort order: files are written unsorted, and are marked so']),
+    ...(properties['write.location-provider.impl'] === undefined
+      ? []
+      : [
+          'write.location-provider.impl names a class of Java: files go where the other properties say, write.data.path first',
+        ]),
+  ];
 }
 
 /** The table to create for `fields` of the value (and key), with the metadata columns where they are asked for. */
@@ -60,7 +94,7 @@ export function creationOf(fields: readonly Field[], options: TableOptions): Tab
   }
   return {
     fields: all,
-    spec: (schema) => identitySpec(schema, options.partitionBy),
+    spec: (schema) => newSpec(schema, options.partitionBy),
     properties: options.properties,
   };
 }

@@ -10,8 +10,9 @@ import {
   writeManifestList,
 } from '../../src/iceberg/manifest-list.ts';
 import { branchHead, currentSchema, defaultSpec, mainBranch } from '../../src/iceberg/metadata.ts';
-import { type PartitionValue, partitionPath, partitionTypes } from '../../src/iceberg/partition-spec.ts';
+import { partitionPath, partitionTypes } from '../../src/iceberg/partition-spec.ts';
 import { appendSummary, newSnapshotId } from '../../src/iceberg/snapshot.ts';
+import type { PartitionValue } from '../../src/iceberg/transforms.ts';
 import { appendRequirements, nextTimestampMs } from '../../src/iceberg/update.ts';
 import { encodingOptions } from '../../src/parquet/encoder.ts';
 import { MetricsCollector } from '../../src/parquet/metrics.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { branchHead, currentSchema, defaultSpec, mainBranch } from '../../src/iceberg/metadata.ts';
-import { identitySpec } from '../../src/iceberg/partition-spec.ts';
+import { newSpec } from '../../src/iceberg/partition-by.ts';
 import { applied, benchFor, type CatalogUnderTest, creation, pathsOf } from './catalog-bench.ts';
 import { commitSnapshot } from './committer.ts';
 import { liveFiles } from './watched-store.ts';
@@ -20,7 +20,7 @@ export function catalogSuite(name: string, open: () => Promise<CatalogUnderTest>
       test('a table comes back as it was made', async () => {
         const made = await bench.catalog.create(bench.orders, {
           ...creation,
-          spec: (schema) => identitySpec(schema, ['region']),
+          spec: (schema) => newSpec(schema, ['region']),
         });
         expect(made.identifier).toEqual(bench.orders);
         expect(made.metadata.properties).toMatchObject(creation.properties);

@@ -47,7 +47,10 @@ test('an unknown command or option exits with 2 and names the nearest', async ()
 
 test('peek shows decoded records and where they would go, and writes nothing', async () => {
   await orders('peeked', parts, 10, 1);
-  using lake = new Lake(ordersConfig('peeked', parts));
+  const partitionBy = ['truncate(2, currency)', 'day(created_at)', 'bucket(4, order_id)'];
+  using lake = new Lake(
+    ordersConfig('peeked', parts, { tables: [{ table, topics: ['peeked'], create: true, partitionBy }] }),
+  );
   const lines = (await lake.call('peek', '-n', '2', '--json'))
     .trim()
     .split('\n')
@@ -58,11 +61,19 @@ test('peek shows decoded records and where they would go, and writes nothing', a
     partition: 0,
     offset: 1,
     key: null,
-    tables: [{ table, row: { order_id: 7000000000001, currency: 'GBP', _kafka_offset: 1 } }],
+    tables: [
+      {
+        table,
+        partition: expect.stringMatching(
+          /^currency_trunc=GB\/created_at_day=\d{4}-\d\d-\d\d\/order_id_bucket=[0-3]$/,
+        ),
+        row: { order_id: 7000000000001, currency: 'GBP', _kafka_offset: 1 },
+      },
+    ],
   });
   const latest = await lake.call('peek', '-n', '1', '--from', 'latest');
   expect(latest).toContain('peeked-0@9');
-  expect(latest).toContain('-> shop.orders {"order_id":7000000000009');
+  expect(latest).toMatch(/-> shop\.orders \(currency_trunc=.*\) \{"order_id":7000000000009/);
   const inspect = lake.start('inspect', table);
   expect(await inspect.exit).toBe(1);
   expect(inspect.stderr).toContain('inspecting table shop.orders: it does not exist in catalog lake');
@@ -144,7 +155,12 @@ test('one topic into two tables: each has every record, and one that is dropped 
   const config = ordersConfig(topic, parts, {
     tables: [
       { table: 'shop.a', topics: [topic], create: true },
-      { table: 'shop.b', topics: [topic], create: true, partitionBy: ['currency'] },
+      {
+        table: 'shop.b',
+        topics: [topic],
+        create: true,
+        partitionBy: ['currency', 'bucket(4, order_id)', 'hour(_kafka_timestamp)'],
+      },
     ],
   });
   const acknowledged = await orders(topic, parts, 2_000);
@@ -152,6 +168,8 @@ test('one topic into two tables: each has every record, and one that is dropped 
   await lake.catchUp();
   for (const each of ['shop.a', 'shop.b'])
     expect(await countOffsets(lake, each)).toEqual(everyOffsetOnce(acknowledged));
+  const { partitionedBy } = JSON.parse(await lake.call('inspect', 'shop.b', '--json'));
+  expect(partitionedBy).toEqual(['currency', 'bucket(4, order_id)', 'hour(_kafka_timestamp)']);
   const run = lake.start('run');
   await run.logged('table opened', 1);
   await java.call('dropTable', { catalog: lake.javaCatalog, name: 'lake', table: 'shop.b' });

@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Table } from '../../src/catalog/catalog.ts';
 import { sqliteCatalog } from '../../src/catalog/sqlite.ts';
-import { identitySpec } from '../../src/iceberg/partition-spec.ts';
+import { newSpec } from '../../src/iceberg/partition-by.ts';
 import type { Field, Type } from '../../src/iceberg/types.ts';
 import { localLocation } from '../../src/storage/local.ts';
 import { tryAppend } from '../contract/appends.ts';
@@ -106,7 +106,7 @@ describe.each([
   test('of ours is appended to by all in turn', async () => {
     await lake.create('t', {
       fields,
-      ...(partitioned ? { spec: (schema) => identitySpec(schema, ['region']) } : {}),
+      ...(partitioned ? { spec: (schema) => newSpec(schema, ['region']) } : {}),
     });
     const numbers = new Numbers();
     await theirs(java, 't', numbers.take(2, 'us'));
@@ -204,7 +204,7 @@ test('our commit onto a table that another writer has moved is rejected, and not
 
 test('compaction, rewritten manifests and expiry by Java leave a table that we go on with', async () => {
   const numbers = new Numbers();
-  let table = await lake.create('t', { fields, spec: (schema) => identitySpec(schema, ['region']) });
+  let table = await lake.create('t', { fields, spec: (schema) => newSpec(schema, ['region']) });
   for (let i = 0; i < 3; i++) table = await lake.appendPartitions(table, [[['eu'], numbers.take(2, 'eu')]]);
   await java.call('rewriteDataFiles', lake.at(java, 'db.t'));
   table = await lake.appendPartitions(await lake.load('t'), [[[null], numbers.take(1, null)]]);

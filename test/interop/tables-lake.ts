@@ -7,8 +7,8 @@ import type { Table, TableCreation } from '../../src/catalog/catalog.ts';
 import type { MetastoreCatalog } from '../../src/catalog/metastore.ts';
 import { sqliteCatalog } from '../../src/catalog/sqlite.ts';
 import { currentSchema } from '../../src/iceberg/metadata.ts';
-import type { PartitionValue } from '../../src/iceberg/partition-spec.ts';
 import type { Schema } from '../../src/iceberg/schema.ts';
+import type { PartitionValue } from '../../src/iceberg/transforms.ts';
 import { LocalStore, localLocation } from '../../src/storage/local.ts';
 import { type AppendPorts, append, writeDataFile } from '../contract/appends.ts';
 import { type Canonical, type Row, sorted } from '../tools/canonical.ts';
@@ -18,6 +18,7 @@ import type { Repl } from '../tools/repl.ts';
 
 /** What the tools' planFiles answers of a data file. */
 export interface Planned {
+  specId: number;
   content: string;
   path: string;
   partition: Row;

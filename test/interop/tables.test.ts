@@ -1,16 +1,23 @@
 import { stat } from 'node:fs/promises';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Table } from '../../src/catalog/catalog.ts';
-import { identitySpec, type PartitionValue } from '../../src/iceberg/partition-spec.ts';
+import { newSpec } from '../../src/iceberg/partition-by.ts';
 import { schemaToJson } from '../../src/iceberg/schema.ts';
-import type { Field, PrimitiveType, Type } from '../../src/iceberg/types.ts';
+import type { PartitionValue } from '../../src/iceberg/transforms.ts';
 import { localPath } from '../../src/storage/local.ts';
 import { type Canonical, type Row, sorted } from '../tools/canonical.ts';
 import { java } from '../tools/java.ts';
 import { python } from '../tools/python.ts';
-import { doubleBits, everyType, floatBits, rows as rowsOf, unscaled } from '../unit/arrow/rows.ts';
+import { doubleBits, everyType, floatBits } from '../unit/arrow/rows.ts';
 import { expectedMetrics } from '../unit/iceberg/bounds.ts';
+import {
+  boundedPrefix,
+  everyTypeFiles,
+  field,
+  filteredFields,
+  filteredFiles,
+  partitionings,
+} from './samples.ts';
 import {
   type Described,
   duckRows,
@@ -35,7 +42,6 @@ afterAll(async () => {
   await python.close();
 });
 
-const field = (name: string, type: Type, required = false): Field => ({ id: 0, name, required, type });
 const numberField = field('n', { kind: 'long' }, true);
 
 /** PyIceberg 0.12 reads a null list or map of structs as an empty one: test/tools/README.md. */
@@ -44,46 +50,7 @@ function asPyIcebergReads(rows: readonly Row[]): Row[] {
 }
 
 describe('a table of every type', () => {
-  const nothing = Object.fromEntries(everyType.fields.map(({ name }) => [name, null])) as Row;
-  const required: Row = { ...nothing, id: '0', solid: { x: doubleBits(0), label: null }, longs: [] };
-  const extreme: Row = {
-    ...required,
-    id: '-9223372036854775808',
-    boolean: true,
-    int: '-2147483648',
-    long: '9223372036854775807',
-    float: floatBits(Number.NEGATIVE_INFINITY),
-    double: doubleBits(-0),
-    date: '-719162',
-    time: '86399999999',
-    timestamp: '-62135596800000000',
-    timestamptz: '253402300799999999',
-    string: '\u{10ffff}\0a',
-    uuid: 'ffffffff-ffff-ffff-ffff-ffffffffffff',
-    binary: 'ff'.repeat(40),
-    fixed: '00ff00ff00',
-    decimal9: '-9999999.99',
-    decimal18: '999999999999999999',
-    decimal38: `-${'9'.repeat(28)}.9999999999`,
-    point: { x: doubleBits(Number.NaN), label: '' },
-    texts: ['', null, 'a'],
-    longs: ['-9223372036854775808', '9223372036854775807'],
-    points: [null, { x: doubleBits(1), label: null }],
-    matrix: [[], null, ['1', null]],
-    counts: [
-      ['', null],
-      ['k', '1'],
-    ],
-    by_day: [['-5', { x: doubleBits(2), label: 'two' }]],
-    deep: [
-      ['a', null],
-      ['b', [null, [], [['7', '-0.01']]]],
-    ],
-  };
-  const files: Row[][] = [
-    [required, extreme, { ...nothing, ...required, id: '7' }],
-    ...fc.sample(rowsOf(everyType, { minLength: 60, maxLength: 60 }), { numRuns: 3, seed: 20 }),
-  ];
+  const files = everyTypeFiles;
   const all = sorted(files.flat());
   const snapshots: Table[] = [];
 
@@ -232,34 +199,6 @@ describe('a table without rows', () => {
   });
 });
 
-// A type, some of its values in canonical form and as partition tuples hold them.
-const bytesOf = (hex: string): Uint8Array => Buffer.from(hex, 'hex');
-const partitionings: [PrimitiveType, (string | boolean)[], (value: string) => PartitionValue][] = [
-  [{ kind: 'boolean' }, [true, false], (value) => value],
-  [{ kind: 'int' }, ['-2147483648', '0', '7'], Number],
-  [{ kind: 'long' }, ['9223372036854775807', '-1'], BigInt],
-  [
-    { kind: 'float' },
-    [floatBits(1.5), floatBits(-0), floatBits(Number.NaN)],
-    (bits) => Buffer.from(bits, 'hex').readFloatBE(),
-  ],
-  // PyIceberg reads partition values of doubles as floats.
-  [{ kind: 'double' }, [doubleBits(-1.5), doubleBits(0)], (bits) => Buffer.from(bits, 'hex').readDoubleBE()],
-  [{ kind: 'date' }, ['-1', '19782'], Number],
-  [{ kind: 'time' }, ['0', '86399999999'], BigInt],
-  [{ kind: 'timestamp' }, ['-1', '1510871468000001'], BigInt],
-  [{ kind: 'timestamptz' }, ['0', '1510871468000001'], BigInt],
-  [{ kind: 'string' }, ['', 'null', 'a b/c+d=e%41', 'größe', '日本🧊', '..'], (value) => value],
-  [{ kind: 'binary' }, ['', '00ff', 'fb'], bytesOf],
-  [{ kind: 'decimal', precision: 9, scale: 2 }, ['-12.30', '9999999.99'], unscaled],
-  [{ kind: 'decimal', precision: 20, scale: 0 }, ['-12345678901234567890', '0'], unscaled],
-  [
-    { kind: 'decimal', precision: 38, scale: 10 },
-    [`${'9'.repeat(28)}.9999999999`, '-0.0000000001'],
-    unscaled,
-  ],
-];
-
 describe('tables divided by the values of a column', () => {
   test.each(
     partitionings.map(
@@ -270,7 +209,7 @@ describe('tables divided by the values of a column', () => {
     const column = 'wo größe';
     let table = await lake.create(`by ${name}`, {
       fields: [field(column, type), numberField],
-      spec: (schema) => identitySpec(schema, [column]),
+      spec: (schema) => newSpec(schema, [column]),
     });
     const groups = [...values, null].map((value, i): [PartitionValue[], Row[]] => [
       [value === null ? null : toPartition(value as string)],
@@ -314,7 +253,7 @@ describe('tables divided by the values of a column', () => {
   test('a table divided by several columns has a file for each combination', async () => {
     let table = await lake.create('several', {
       fields: [field('region', { kind: 'string' }), field('day', { kind: 'date' }), numberField],
-      spec: (schema) => identitySpec(schema, ['day', 'region']),
+      spec: (schema) => newSpec(schema, ['day', 'region']),
     });
     const combinations = ['eu', 'us', null].flatMap((region) =>
       ['19782', null].map((day) => [region, day] as const),
@@ -343,36 +282,19 @@ describe('tables divided by the values of a column', () => {
 });
 
 describe('filters', () => {
-  const prefix = 'abcdefghijklmnop'; // as long as a bound is
-  /** Files of known contents: what must be opened for a filter can be said by hand. */
-  const contents: Record<string, Row[]> = {
-    low: [row('1', 'a', 1), row('10', 'ab', -0)],
-    middle: [row('11', `${prefix}x`, 5), row('20', `${prefix}z`, Number.NaN)],
-    high: [row('21', '\u{10000}', 100), row('30', '\uffff', 1e9)],
-    nulls: [row(null, null, null), row(null, null, null)],
-    mixed: [row('15', null, 7), row(null, 'b', null)],
-  };
   let table: Table;
   let names: Map<string, string>;
 
-  function row(n: string | null, text: string | null, x: number | null): Row {
-    return { n, text, inner: { x: x === null ? null : doubleBits(x) } };
-  }
-
   beforeAll(async () => {
     table = await lake.create('filtered', {
-      fields: [
-        field('n', { kind: 'long' }),
-        field('text', { kind: 'string' }),
-        field('inner', { kind: 'struct', fields: [field('x', { kind: 'double' })] }),
-      ],
+      fields: filteredFields,
     });
-    for (const rows of Object.values(contents)) table = await lake.append(table, rows);
+    for (const rows of Object.values(filteredFiles)) table = await lake.append(table, rows);
     const planned = await plannedBy(java, table);
     const bySequence = planned.toSorted(
       (a, b) => Number(a.dataSequenceNumber) - Number(b.dataSequenceNumber),
     );
-    names = new Map(bySequence.map(({ path }, i) => [path, Object.keys(contents)[i]!]));
+    names = new Map(bySequence.map(({ path }, i) => [path, Object.keys(filteredFiles)[i]!]));
   });
 
   const compare = (op: string, name: string, value?: Canonical): object =>
@@ -391,11 +313,11 @@ describe('filters', () => {
     [compare('not-null', 'n'), ['low', 'middle', 'high', 'mixed'], ['1', '10', '11', '20', '21', '30', '15']],
     [compare('eq', 'text', 'a'), ['low'], ['1']],
     [compare('eq', 'text', 'b'), ['mixed'], [null]],
-    [compare('eq', 'text', `${prefix}y`), ['middle'], []],
-    [compare('eq', 'text', `${prefix}x`), ['middle'], ['11']],
+    [compare('eq', 'text', `${boundedPrefix}y`), ['middle'], []],
+    [compare('eq', 'text', `${boundedPrefix}x`), ['middle'], ['11']],
     // Beyond the raised bound of all that begin with the prefix.
     [compare('gt', 'text', 'abcdefghijklmnoq'), ['high', 'mixed'], ['21', '30', null]],
-    [compare('starts-with', 'text', prefix), ['middle'], ['11', '20']],
+    [compare('starts-with', 'text', boundedPrefix), ['middle'], ['11', '20']],
     // U+FFFF lies below U+10000, whatever UTF-16 says.
     [compare('gt-eq', 'text', '\u{10000}'), ['high'], ['21']],
     [compare('lt', 'text', 'a'), [], []],

@@ -7,7 +7,7 @@ from decimal import Decimal
 import fastavro
 import pyarrow.parquet as parquet
 
-from canonical import float_bits
+from bits import float_bits
 from duck import run_sql
 
 EPOCH = datetime.date(1970, 1, 1)

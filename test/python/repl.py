@@ -1,44 +1,8 @@
-"""Runs commands with PyIceberg, DuckDB, fastavro and pyarrow.
-
-Each line read is a JSON object with the name of a command under "command" and its arguments beside it; each
-line written is its answer: {"ok":true,...} or {"ok":false,"error":"..."}. test/tools/README.md lists the commands.
-"""
-
-import json
-import sys
+"""Runs commands with PyIceberg, DuckDB, fastavro and pyarrow; test/tools/README.md lists them."""
 
 import duck
 import files
 import tables
+from serve import serve
 
-answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is not an answer
-defaults = {}
-
-
-def configure(**arguments):
-    """Arguments that every command is given if it knows them, unless it has its own."""
-    defaults.update(arguments)
-    return {}
-
-
-COMMANDS = {"configure": configure, **tables.COMMANDS, **duck.COMMANDS, **files.COMMANDS}
-
-
-def run(request):
-    name = request.pop("command")
-    command = COMMANDS.get(name)
-    if command is None:
-        raise LookupError(f"no command {name}, but {', '.join(sorted(COMMANDS))}")
-    accepted = command.__code__.co_varnames[: command.__code__.co_argcount]
-    return command(**{k: v for k, v in defaults.items() if k in accepted} | request)
-
-
-def answer(line):
-    try:
-        return {"ok": True, **run(json.loads(line))}
-    except Exception as error:  # of any kind: the next command must find the tools alive
-        return {"ok": False, "error": f"{type(error).__name__}: {error}"}
-
-
-for line in sys.stdin:
-    print(json.dumps(answer(line)), file=answers, flush=True)
+serve({**tables.COMMANDS, **duck.COMMANDS, **files.COMMANDS})

@@ -8,11 +8,13 @@ import time
 from pyiceberg import expressions
 from pyiceberg.catalog import load_catalog
 from pyiceberg.conversions import from_bytes
+from pyiceberg.manifest import DataFileContent
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import StaticTable
 
-from canonical import compact_json, from_iceberg, rows_from_arrow, rows_to_arrow, to_iceberg
+from bits import compact_json
+from canonical import from_iceberg, rows_from_arrow, rows_to_arrow, to_iceberg
 
 COMMANDS = {}
 
@@ -164,7 +166,7 @@ def describe_task(table, task):
     file = task.file
     partition_type = table.specs()[file.spec_id].partition_type(table.schema())
     return {
-        "content": file.content.name,
+        "content": DataFileContent(file.content).name,  # a plain number in manifests of format version 1
         "path": file.file_path,
         "format": file.file_format.value,
         "specId": file.spec_id,
@@ -195,6 +197,23 @@ def bounds(schema, encoded):
         kind = schema.find_type(field)
         values[field] = from_iceberg(kind, from_bytes(kind, value))
     return values
+
+
+@command
+def partition(schema, spec, rows):
+    """What PyIceberg's transforms make of rows: without files, and without fields inside structs."""
+    types = Schema.model_validate(schema)
+    fields = PartitionSpec.model_validate(spec).fields
+
+    def value_of(field, row):
+        source = types.find_field(field.source_id)
+        value = row.get(source.name)
+        made = field.transform.transform(source.field_type)(
+            None if value is None else to_iceberg(source.field_type, value)
+        )
+        return from_iceberg(field.transform.result_type(source.field_type), made)
+
+    return {"partitions": [{"partition": {field.name: value_of(field, row) for field in fields}} for row in rows]}
 
 
 @command

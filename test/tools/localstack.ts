@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,15 +28,31 @@ export class Localstack implements AsyncDisposable {
 
   /** Starts the named parts. Further arguments are those of localstack/up: '--brokers', '3', ... */
   static async start(parts: readonly string[], ...args: readonly string[]): Promise<Localstack> {
-    const stack = new Localstack(join(tmpdir(), `frazil-localstack-${randomUUID()}`));
-    const freePorts = parts.flatMap((part) => [`--${part}-port`, '0']);
+    const stack = new Localstack(Localstack.folder());
     try {
-      await stack.up(...freePorts, ...args, ...parts);
+      await stack.up(...freePorts(parts), ...args, ...parts);
     } catch (error) {
       await stack.stop();
       throw error;
     }
     return stack;
+  }
+
+  /** The name of a new data folder. */
+  static folder(): string {
+    return join(tmpdir(), `frazil-localstack-${randomUUID()}`);
+  }
+
+  /** Starts the named parts unless they run already in this data folder, which whoever named it stops. */
+  static async share(data: string, parts: readonly string[]): Promise<Localstack> {
+    const stack = new Localstack(data);
+    await stack.up(...freePorts(parts), ...parts);
+    return stack;
+  }
+
+  /** Ends what {@link share} has started. */
+  static async stopShared(data: string): Promise<void> {
+    if (existsSync(data)) await new Localstack(data).stop();
   }
 
   /** Also brings back what has ended: up('--broker', '2'). */
@@ -62,6 +79,8 @@ export class Localstack implements AsyncDisposable {
     await this.stop();
   }
 }
+
+const freePorts = (parts: readonly string[]): string[] => parts.flatMap((part) => [`--${part}-port`, '0']);
 
 /** Runs a command of localstack and returns what it prints; what it complains of goes to our standard error. */
 async function run(

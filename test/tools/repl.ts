@@ -9,6 +9,7 @@ const launcher = fileURLToPath(new URL('../../localstack/repl', import.meta.url)
 const startTimeoutMs = 600_000;
 const callTimeoutMs = 120_000;
 
+type Kind = 'java' | 'python' | 'spark';
 export type Arguments = Record<string, unknown>;
 
 type Child = ChildProcessByStdio<Socket, Socket, null>;
@@ -18,16 +19,16 @@ interface Waiting {
   reject: (error: Error) => void;
 }
 
-/** The Java or the Python test tools: one process, started by the first call, doing one command at a time. */
+/** The Java, the Python or the Spark test tools: one process, started by the first call, doing one command at a time. */
 export class Repl {
-  readonly #kind: 'java' | 'python';
+  readonly #kind: Kind;
   #process: Child | undefined;
   #waiting: Waiting | undefined;
   #last: Promise<unknown> = Promise.resolve();
   /** What configure was given, for the next process if this one ends. */
   #defaults: Arguments = {};
 
-  constructor(kind: 'java' | 'python') {
+  constructor(kind: Kind) {
     this.#kind = kind;
   }
 

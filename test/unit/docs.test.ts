@@ -15,19 +15,61 @@ const pages = [
 
 const textOf = (page: string): string => readFileSync(join(root, page), 'utf8');
 
+/** The code blocks of a language, in all pages, without the indent of a list they stand in. */
+const blocksOf = (language: string): { page: string; text: string }[] =>
+  pages.flatMap((page) =>
+    [...textOf(page).matchAll(new RegExp(`^( *)\`\`\`${language}\\n([\\s\\S]*?)^ *\`\`\``, 'gm'))].map(
+      ([, indent = '', text = '']) => ({ page, text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), '') }),
+    ),
+  );
+
+const environment = {
+  REGISTRY_PASSWORD: 'x',
+  DATABASE_PASSWORD: 'x',
+  CATALOG_CREDENTIAL: 'id:secret',
+  CATALOG_TOKEN: 'x',
+};
+
+/** As GitHub names the headings of a page. */
+const anchorsOf = (page: string): string[] =>
+  [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
 test('docs/configuration.md has every setting as the program knows it (node test/tools/reference.ts writes it)', () => {
   const { is, shouldBe } = configurationPage();
   expect(is).toBe(shouldBe);
 });
 
 test('every configuration in the documentation is valid', () => {
-  const examples = pages.flatMap((page) =>
-    [...textOf(page).matchAll(/```yaml\n(pipeline:[\s\S]*?)```/g)].map(([, text]) => ({ page, text: text! })),
-  );
-  expect(examples.length).toBeGreaterThan(2);
-  for (const { page, text } of examples) {
-    expect(() => parseConfig(text, { REGISTRY_PASSWORD: 'x' }, '/etc/frazil', page)).not.toThrow();
-  }
+  const examples = blocksOf('yaml').filter(({ text }) => text.startsWith('pipeline:'));
+  expect(examples.length).toBeGreaterThan(8);
+  for (const { page, text } of examples)
+    expect(() => parseConfig(text, environment, '/etc/frazil', page), `${page}: ${text}`).not.toThrow();
+});
+
+test('every catalog in the documentation is valid in a configuration', () => {
+  const rest = `pipeline: p
+source: { brokers: ["127.0.0.1:9092"], topics: ["t"] }
+decode: { value: { format: json } }
+tables: [{ table: a.t, topics: ["t"] }]
+`;
+  const catalogs = blocksOf('yaml').filter(({ text }) => text.startsWith('catalog:'));
+  expect(catalogs.length).toBeGreaterThan(8);
+  for (const { page, text } of catalogs)
+    expect(
+      () => parseConfig(rest + text, environment, '/etc/frazil', page),
+      `${page}: ${text}`,
+    ).not.toThrow();
+});
+
+test('every policy in the documentation is JSON', () => {
+  const policies = blocksOf('json');
+  expect(policies.length).toBeGreaterThan(5);
+  for (const { page, text } of policies) expect(() => JSON.parse(text), `${page}: ${text}`).not.toThrow();
 });
 
 test('links between pages lead somewhere', () => {
@@ -37,5 +79,19 @@ test('links between pages lead somewhere', () => {
     );
     const dead = links.filter((link) => !existsSync(join(root, dirname(page), link)));
     expect(dead, relative(root, page)).toEqual([]);
+  }
+});
+
+test('links to a place in a page find its heading', () => {
+  for (const page of pages) {
+    const links = [...textOf(page).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)];
+    const dead = links.filter(([, link, anchor]) => {
+      const target = link === '' ? page : join(dirname(page), link!);
+      return !anchorsOf(target).includes(anchor!);
+    });
+    expect(
+      dead.map(([link]) => link),
+      page,
+    ).toEqual([]);
   }
 });

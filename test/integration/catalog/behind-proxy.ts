@@ -1,14 +1,15 @@
+import type { FaultRule } from '../../../localstack/lib/faults.ts';
 import { HttpProxy } from '../../../localstack/lib/http-proxy.ts';
 import { TcpProxy } from '../../../localstack/lib/tcp-proxy.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { systemRandom } from '../../../src/base/random.ts';
+import { type GlueSettings, glueCatalog } from '../../../src/catalog/glue.ts';
 import { postgresCatalog } from '../../../src/catalog/postgres.ts';
 import { RestCatalog } from '../../../src/catalog/rest.ts';
-import type { RestSettings } from '../../../src/catalog/rest-client.ts';
 import { MemoryStore } from '../../../src/storage/memory.ts';
-import type { Store } from '../../../src/storage/store.ts';
-import { type Capabilities, freshNamespace } from '../../contract/catalog-bench.ts';
+import { type Capabilities, freshNamespace, type TestedCatalog } from '../../contract/catalog-bench.ts';
 import type { CatalogBehindProxy } from '../../contract/catalog-fault-suite.ts';
+import type { RestServer } from '../../tools/rest-servers.ts';
 
 /** The real catalogs, each with a proxy of its own before it. */
 
@@ -41,9 +42,41 @@ export async function postgresBehindProxy(url: string): Promise<CatalogBehindPro
   };
 }
 
+/** `endpoint`: of MiniStack. The files are in memory. Credentials come from the environment; any will do. */
+export async function glueBehindProxy(endpoint: string): Promise<CatalogBehindProxy> {
+  const proxy = await HttpProxy.start({ target: endpoint });
+  const settings: Omit<GlueSettings, 'endpoint'> & { warehouse: string } = {
+    region: 'us-east-1',
+    warehouse: 'memory://wh',
+    createDatabase: true,
+    skipNameValidation: false,
+  };
+  const over =
+    (at: string): CatalogBehindProxy['catalog'] =>
+    (store) =>
+      glueCatalog({ ...settings, endpoint: at }, { ...ports, store });
+  const operation = (name: string): Pick<FaultRule, 'headers'> => ({
+    headers: { 'x-amz-target': `AWSGlue.${name}$` },
+  });
+  return {
+    catalog: over(proxy.url),
+    direct: over(endpoint),
+    proxy,
+    requests: {
+      load: operation('GetTable'),
+      create: operation('CreateTable'),
+      commit: operation('UpdateTable'),
+    },
+    service: 'glue',
+    store: new MemoryStore(),
+    namespace: () => freshNamespace(1),
+    capabilities: { ...metastore, namespaceLevels: 1 },
+    close: () => proxy.close(),
+  };
+}
+
 export async function restBehindProxy(
-  settings: Partial<RestSettings> & Pick<RestSettings, 'uri'>,
-  store: Store,
+  { settings, store }: Pick<RestServer, 'settings' | 'store'>,
   capabilities: Partial<Capabilities> = {},
 ): Promise<CatalogBehindProxy> {
   const { origin } = new URL(settings.uri);
@@ -51,11 +84,7 @@ export async function restBehindProxy(
   const over =
     (uri: string): CatalogBehindProxy['catalog'] =>
     () =>
-      new RestCatalog(
-        { auth: { type: 'none' }, vendedCredentials: false, headers: {}, ...settings, uri },
-        { ...ports, fetch },
-      );
-  const all = { ...metastore, serverWritesMetadata: true, ...capabilities };
+      new RestCatalog({ ...settings, uri }, { ...ports, fetch });
   return {
     catalog: over(settings.uri.replace(origin, proxy.url)),
     direct: over(settings.uri),
@@ -67,8 +96,13 @@ export async function restBehindProxy(
     },
     service: 'rest',
     store,
-    namespace: () => freshNamespace(all.namespaceLevels),
-    capabilities: all,
+    namespace: () => freshNamespace(2),
+    capabilities: { ...metastore, serverWritesMetadata: true, ...capabilities },
     close: () => proxy.close(),
   };
+}
+
+/** The same catalog past its proxy. */
+export function past(catalog: CatalogBehindProxy): TestedCatalog {
+  return { ...catalog, catalog: catalog.direct };
 }

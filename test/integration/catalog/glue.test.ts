@@ -11,7 +11,7 @@ import { systemRandom } from '../../../src/base/random.ts';
 import { formatIdentifier, type Table, type TableIdentifier } from '../../../src/catalog/catalog.ts';
 import { glueCatalog, gluePointers } from '../../../src/catalog/glue.ts';
 import type { MetastoreCatalog } from '../../../src/catalog/metastore.ts';
-import { identitySpec } from '../../../src/iceberg/partition-spec.ts';
+import { newSpec } from '../../../src/iceberg/partition-by.ts';
 import { S3Store } from '../../../src/storage/s3.ts';
 import type { Store } from '../../../src/storage/store.ts';
 import { append, writeDataFile } from '../../contract/appends.ts';
@@ -154,7 +154,7 @@ test('a table of ours is read and appended to by Java and PyIceberg, and the dat
   const catalog = over(store);
   const table = await catalog.create(orders, {
     ...creation,
-    spec: (schema) => identitySpec(schema, ['region']),
+    spec: (schema) => newSpec(schema, ['region']),
   });
   await appendRows(catalog, table, rowsFrom(0, 4));
   await checkRows(orders, rowsFrom(0, 4));

@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
-import { type Capabilities, freshNamespace } from '../../contract/catalog-bench.ts';
+import { type Capabilities, type CatalogUnderTest, freshNamespace } from '../../contract/catalog-bench.ts';
+import { javaSuite } from '../../contract/catalog-java-suite.ts';
 import { catalogSuite } from '../../contract/catalog-suite.ts';
 import { Localstack } from '../../tools/localstack.ts';
 import { apacheServer, nessieServer, type RestServer, seaweedServer } from '../../tools/rest-servers.ts';
@@ -29,16 +30,20 @@ const servers: [string, RestServer, Capabilities][] = [
   ],
 ];
 
-for (const [name, server, capabilities] of servers)
-  catalogSuite(name, async () => ({
+for (const [name, server, capabilities] of servers) {
+  const open = (levels: 1 | 2) => async (): Promise<CatalogUnderTest> => ({
     catalog: () => server.client(),
     store: server.store,
-    namespace: () => freshNamespace(capabilities.namespaceLevels),
+    namespace: () => freshNamespace(levels),
     capabilities,
     drop: server.drop,
     addColumn: server.addColumn,
+    java: { name: 'lake', catalog: server.catalog },
     close: async () => {},
-  }));
+  });
+  catalogSuite(name, open(capabilities.namespaceLevels));
+  javaSuite(name, open(1));
+}
 
 test.each(servers)('%s was asked and has answered as specified', (_name, server) => {
   expect([...new Set(server.violations)]).toEqual([]);

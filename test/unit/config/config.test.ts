@@ -383,7 +383,7 @@ test.each([
     }),
     [
       '5:120 tables[0].partitionBy[0]: there is no column reggion (fix: did you mean region?)',
-      '5:137 tables[0].partitionBy[2]: column region is listed twice (fix: remove one)',
+      '5:137 tables[0].partitionBy[2]: it is named twice',
     ],
   ],
   [
@@ -395,6 +395,30 @@ test.each([
     [
       '5:179 tables[0].partitionBy[0]: a uuid cannot be a partition value',
       '5:182 tables[0].partitionBy[1]: a list<int> cannot be a partition value',
+    ],
+  ],
+  [
+    'partitions by transforms that cannot be',
+    config({
+      tables:
+        'tables: [{ table: shop.orders, topics: [orders], create: true, schema: [{ name: ts, type: timestamptz }, { name: s, type: string }], partitionBy: ["day(s)", "hour(tss)", "bucket(4, s)", "bucket(ts)", "day(_kafka_timestamp)"] }]',
+    }),
+    [
+      '5:148 tables[0].partitionBy[0]: day takes date, timestamp or timestamptz, and the column is a string',
+      '5:158 tables[0].partitionBy[1]: there is no column tss (fix: did you mean ts?)',
+      '5:187 tables[0].partitionBy[3]: bucket needs a number and a column: bucket(16, code)',
+    ],
+  ],
+  [
+    'partitions of an Avro table, whose columns are not known yet',
+    config({
+      decode: 'decode: { value: { format: avro, registry: { url: "http://r" } } }',
+      tables:
+        'tables: [{ table: shop.orders, topics: [orders], create: true, partitionBy: ["day(ts)", "week(ts)", "hour(_kafka_offset)"] }]',
+    }),
+    [
+      '5:89 tables[0].partitionBy[1]: there is no transform week; known are year, month, day, hour, bucket and truncate',
+      '5:101 tables[0].partitionBy[2]: hour takes timestamp or timestamptz, and the column is a long',
     ],
   ],
   [

@@ -7,7 +7,8 @@ import {
   readManifestList,
   writeManifestList,
 } from '../../../src/iceberg/manifest-list.ts';
-import type { PartitionSpec, PartitionValue } from '../../../src/iceberg/partition-spec.ts';
+import type { PartitionSpec } from '../../../src/iceberg/partition-spec.ts';
+import type { PartitionValue } from '../../../src/iceberg/transforms.ts';
 import type { PrimitiveType } from '../../../src/iceberg/types.ts';
 import { type AvroNode, readAvroBytes } from './avro-bytes.ts';
 

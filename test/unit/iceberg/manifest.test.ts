@@ -2,8 +2,9 @@ import { expect, test } from 'vitest';
 import { parseJson } from '../../../src/base/json.ts';
 import type { DataFile } from '../../../src/iceberg/data-file.ts';
 import { readManifest, writeManifest } from '../../../src/iceberg/manifest.ts';
-import type { PartitionSpec, PartitionValue } from '../../../src/iceberg/partition-spec.ts';
+import type { PartitionSpec } from '../../../src/iceberg/partition-spec.ts';
 import { type Schema, schemaToJson } from '../../../src/iceberg/schema.ts';
+import type { PartitionValue } from '../../../src/iceberg/transforms.ts';
 import type { PrimitiveType } from '../../../src/iceberg/types.ts';
 import { type AvroNode, type AvroValue, readAvroBytes } from './avro-bytes.ts';
 

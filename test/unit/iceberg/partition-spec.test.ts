@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest';
 import { FatalError } from '../../../src/base/errors.ts';
+import { newSpec } from '../../../src/iceberg/partition-by.ts';
 import {
-  identitySpec,
   lastPartitionId,
   type PartitionSpec,
-  type PartitionValue,
   partitionFieldsToJson,
   partitionPath,
   partitionTypes,
@@ -13,12 +12,17 @@ import {
   unpartitioned,
 } from '../../../src/iceberg/partition-spec.ts';
 import type { Schema } from '../../../src/iceberg/schema.ts';
+import type { PartitionValue } from '../../../src/iceberg/transforms.ts';
 import { type PrimitiveType, parsePrimitiveType, type Type } from '../../../src/iceberg/types.ts';
 import type { Canonical } from '../../tools/canonical.ts';
 import { unscaled } from '../arrow/rows.ts';
 import { goldenJson } from './golden.ts';
 
 const list: Type = { kind: 'list', elementId: 9, elementRequired: false, element: { kind: 'int' } };
+const meta: Type = {
+  kind: 'struct',
+  fields: [{ id: 13, name: 'at', required: false, type: { kind: 'timestamp' } }],
+};
 const schema: Schema = {
   schemaId: 0,
   fields: [
@@ -27,48 +31,27 @@ const schema: Schema = {
     { id: 8, name: 'tags', required: false, type: list },
     { id: 10, name: 'code', required: false, type: { kind: 'fixed', length: 3 } },
     { id: 11, name: 'token', required: false, type: { kind: 'uuid' } },
+    { id: 12, name: 'meta', required: false, type: meta },
   ],
 };
-const spec = identitySpec(schema, ['day', 'region']);
-
-test('a table is divided by the columns that are named, in that order', () => {
-  expect(spec).toEqual({
-    specId: 0,
-    fields: [
-      { sourceId: 7, fieldId: 1000, name: 'day', transform: 'identity' },
-      { sourceId: 4, fieldId: 1001, name: 'region', transform: 'identity' },
-    ],
-  });
-  expect(identitySpec(schema, [])).toEqual(unpartitioned);
-  expect(partitionTypes(spec, schema)).toEqual([{ kind: 'date' }, { kind: 'string' }]);
-});
+const spec = newSpec(schema, ['day', 'region']);
 
 test.each([
-  ['nothing', 'partitioning by nothing: the table has no such column'],
-  ['tags', 'partitioning by tags: a list<int> cannot be a partition value'],
-  ['code', 'partitioning by code: a fixed[3] cannot be a partition value'],
-  ['token', 'partitioning by token: a uuid cannot be a partition value'],
-])('a table cannot be divided by %s', (name, message) => {
-  expect(() => identitySpec(schema, ['region', name])).toThrow(new FatalError(message));
-});
-
-test('a column divides a table once', () => {
-  expect(() => identitySpec(schema, ['region', 'day', 'region'])).toThrow(
-    'partitioning by region: it is named twice',
-  );
-});
-
-test.each([
-  ['day[0]', { sourceId: 7, transform: 'day' }, 'transform day is not supported, only identity'],
-  [
-    'bucket',
-    { sourceId: 4, transform: 'bucket[16]' },
-    'transform bucket[16] is not supported, only identity',
-  ],
-  ['gone', { sourceId: 99, transform: 'identity' }, 'its source column 99 is not a top-level column'],
-  ['inner', { sourceId: 9, transform: 'identity' }, 'its source column 9 is not a top-level column'],
+  ['gone', { sourceId: 99, transform: 'day' }, 'its source column 99 is gone, or inside a list or map'],
+  ['inner', { sourceId: 9, transform: 'identity' }, 'its source column 9 is gone, or inside a list or map'],
   ['tags', { sourceId: 8, transform: 'identity' }, 'a list<int> cannot be a partition value'],
   ['code', { sourceId: 10, transform: 'identity' }, 'a fixed[3] cannot be a partition value'],
+  ['z', { sourceId: 4, transform: 'zorder' }, 'transform zorder is not known to Iceberg format version 2'],
+  [
+    'day',
+    { sourceId: 4, transform: 'day' },
+    'day takes date, timestamp or timestamptz, and the column is a string',
+  ],
+  [
+    'both',
+    { sourceId: 4, sourceIds: [4, 7], transform: 'bucket[4]' },
+    'transform bucket[4] of several columns is not supported',
+  ],
 ])('a table divided by %s is refused before anything is written', (name, field, message) => {
   const foreign: PartitionSpec = { specId: 1, fields: [{ ...field, fieldId: 1000, name }] };
   expect(() => partitionTypes(foreign, schema)).toThrow(
@@ -76,12 +59,42 @@ test.each([
   );
 });
 
-test('a table that others have divided by uuids can be written', () => {
-  const foreign: PartitionSpec = {
-    specId: 1,
-    fields: [{ sourceId: 11, fieldId: 1000, name: 'token', transform: 'identity' }],
-  };
-  expect(partitionTypes(foreign, schema)).toEqual([{ kind: 'uuid' }]);
+const typesOf = (...fields: [number, string][]): PrimitiveType[] =>
+  partitionTypes(
+    {
+      specId: 1,
+      fields: fields.map(([sourceId, transform], i) => ({
+        sourceId,
+        fieldId: 1000 + i,
+        name: `p${i}`,
+        transform,
+      })),
+    },
+    schema,
+  );
+
+test('a table that others have divided by uuids, or by fields of structs, can be written', () => {
+  expect(typesOf([11, 'identity'], [13, 'day'])).toEqual([{ kind: 'uuid' }, { kind: 'date' }]);
+});
+
+test('a field that is always null needs no column any more', () => {
+  expect(typesOf([7, 'void'], [99, 'void'], [10, 'void'])).toEqual([
+    { kind: 'date' },
+    { kind: 'int' },
+    { kind: 'fixed', length: 3 },
+  ]);
+});
+
+test('a transform of several columns keeps them all in mind', () => {
+  const field = { 'field-id': 1000, name: 'p', transform: 'bucket[4]' };
+  const fields = [
+    { ...field, 'source-ids': [4, 7] },
+    { ...field, 'source-ids': [7] },
+  ];
+  expect(specFromJson({ 'spec-id': 0, fields }).fields).toMatchObject([
+    { sourceId: 4, sourceIds: [4, 7] },
+    { sourceId: 7 },
+  ]);
 });
 
 test('a spec has the JSON of the specification', () => {
@@ -144,6 +157,27 @@ test.each(javaPaths)(
       fields: [{ sourceId: 1, fieldId: 1000, name, transform: 'identity' }],
     };
     expect(partitionPath(own, [parsed], [partitionValue(parsed, value)])).toBe(folder);
+  },
+);
+
+interface Transformed {
+  type: string;
+  transform: string;
+  value: Canonical;
+  partition: Canonical;
+  folder: string;
+}
+
+test.each(goldenJson<Transformed[]>('java-transforms.json'))(
+  '$transform of the $type $value has the folder that Java gives it',
+  ({ type, transform, partition, folder }) => {
+    const own: PartitionSpec = {
+      specId: 0,
+      fields: [{ sourceId: 1, fieldId: 1000, name: 'p', transform }],
+    };
+    const column = { id: 1, name: 'c', required: false, type: parsePrimitiveType(type) };
+    const [result] = partitionTypes(own, { schemaId: 0, fields: [column] });
+    expect(partitionPath(own, [result!], [partitionValue(result!, partition)])).toBe(`p=${folder}`);
   },
 );
 

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { integerBound } from '../../../src/iceberg/manifest.ts';
-import type { PartitionValue } from '../../../src/iceberg/partition-spec.ts';
 import {
   decimalFromBytes,
   decimalToBytes,
@@ -11,6 +10,7 @@ import {
   truncateStringLower,
   truncateStringUpper,
 } from '../../../src/iceberg/single-value.ts';
+import type { PartitionValue } from '../../../src/iceberg/transforms.ts';
 import type { PrimitiveType } from '../../../src/iceberg/types.ts';
 
 const hex = (bytes: Uint8Array | undefined): string | undefined =>

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { type Random, seededRandom } from '../../../src/base/random.ts';
 import type { DataFile } from '../../../src/iceberg/data-file.ts';
-import type { PartitionValue } from '../../../src/iceberg/partition-spec.ts';
 import { appendSummary, newSnapshotId } from '../../../src/iceberg/snapshot.ts';
+import type { PartitionValue } from '../../../src/iceberg/transforms.ts';
 import { imaginaryFile } from '../../contract/appends.ts';
 import { newTable, snapshot } from './tables.ts';
 

@@ -1,5 +1,5 @@
 import { newTableMetadata, type Snapshot, type TableMetadata } from '../../../src/iceberg/metadata.ts';
-import { identitySpec } from '../../../src/iceberg/partition-spec.ts';
+import { newSpec } from '../../../src/iceberg/partition-by.ts';
 
 /** Table metadata to change in tests. */
 
@@ -13,7 +13,7 @@ export function newTable(properties: Record<string, string> = {}): TableMetadata
       { id: 0, name: 'id', required: true, type: { kind: 'long' } },
       { id: 0, name: 'region', required: false, type: { kind: 'string' } },
     ],
-    spec: (schema) => identitySpec(schema, ['region']),
+    spec: (schema) => newSpec(schema, ['region']),
     properties,
     nowMs: createdAtMs,
   });

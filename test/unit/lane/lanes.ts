@@ -1,6 +1,6 @@
 import { valueAt } from '../../../src/arrow/values.ts';
 import { seededRandom } from '../../../src/base/random.ts';
-import { identitySpec } from '../../../src/iceberg/partition-spec.ts';
+import { newSpec } from '../../../src/iceberg/partition-by.ts';
 import { assignFieldIds } from '../../../src/iceberg/schema.ts';
 import type { Field } from '../../../src/iceberg/types.ts';
 import type { RecordSet } from '../../../src/kafka/source.ts';
@@ -45,7 +45,7 @@ export function planOf(settings: PlanSettings = {}): TablePlan {
   return {
     table: 'shop.orders',
     schema,
-    spec: identitySpec(schema, partitionBy),
+    spec: newSpec(schema, partitionBy),
     properties: {},
     dataLocation: 'memory://data',
     filePrefix: 'frazil-shop-w1',

@@ -330,3 +330,14 @@ test('an answer for a partition that has come back meanwhile, of a topic made an
   const resolution = await bench.lake.resolve();
   expect(resolution.type === 'known' && resolution.ledger.topicIds.get('orders')).toBe('made anew');
 });
+
+test('what a table asks of its writers and is not heeded is said when it is opened, and hinders nothing', async () => {
+  const bench = new Bench();
+  await bench.lake.create('shop.orders', { 'write.format.default': 'avro' });
+  await bench.start(0);
+  expect(bench.lake.log.lines.slice(-2)).toEqual([
+    'warn write.format.default is avro: files are written as Parquet',
+    'info table opened',
+  ]);
+  expect(bench.source.position()).toBe(0);
+});

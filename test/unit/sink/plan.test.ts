@@ -3,7 +3,7 @@ import { FatalError } from '../../../src/base/errors.ts';
 import type { Table } from '../../../src/catalog/catalog.ts';
 import type { TableMetadata } from '../../../src/iceberg/metadata.ts';
 import type { Field } from '../../../src/iceberg/types.ts';
-import { creationOf, planTable } from '../../../src/sink/plan.ts';
+import { creationOf, planTable, unheeded } from '../../../src/sink/plan.ts';
 import { newTable } from '../iceberg/tables.ts';
 import { tableOptions } from './options.ts';
 
@@ -37,21 +37,57 @@ describe('a plan for lanes', () => {
     expect(planTable(table({}, properties), options, sink).dataLocation).toBe('file:///elsewhere');
   });
 
-  test.each([1, 3])('is refused for format version %d, before anything is written', (version) => {
+  test('spreads them over folders where the table wants that', () => {
+    const properties = { 'write.object-storage.enabled': 'true', 'write.data.path': 'file:///elsewhere' };
+    expect(planTable(table({}, properties), options, sink)).toMatchObject({
+      dataLocation: 'file:///elsewhere',
+      hashed: { context: 'shop/orders', byPartition: true },
+    });
+  });
+
+  test.each([
+    [1, '; upgrade it by setting the table property format-version to 2'],
+    [3, ''],
+  ])('is refused for format version %d, before anything is written', (version, advice) => {
     expect(() => planTable(table({ 'format-version': version }), options, sink)).toThrow(
       new FatalError(
-        `opening table shop.orders: its format-version is ${version}, only version 2 can be written`,
+        `opening table shop.orders: its format-version is ${version}, only version 2 can be written${advice}`,
+      ),
+    );
+  });
+
+  test('is refused for an encrypted table: our files would lie there in the clear', () => {
+    expect(() => planTable(table({}, { 'encryption.key-id': 'k' }), options, sink)).toThrow(
+      new FatalError(
+        'opening table shop.orders: it is encrypted (encryption.key-id), which is not supported',
       ),
     );
   });
 
   test('is refused for a partition transform that cannot be written', () => {
-    const field = { 'source-id': 1, 'field-id': 1000, name: 'id_bucket', transform: 'bucket[16]' };
+    const field = { 'source-id': 1, 'field-id': 1000, name: 'id_z', transform: 'zorder' };
     const change = { 'partition-specs': [{ 'spec-id': 0, fields: [field] }] };
-    expect(() => planTable(table(change), options, sink)).toThrow(FatalError);
     expect(() => planTable(table(change), options, sink)).toThrow(
-      /^opening table shop\.orders: .*bucket\[16\]/,
+      new FatalError(
+        'opening table shop.orders: partition field id_z: transform zorder is not known to Iceberg format version 2',
+      ),
     );
+  });
+
+  test('takes the default spec only: what older ones hold, nobody writes', () => {
+    const old = { 'source-id': 99, 'field-id': 1000, name: 'gone', transform: 'zorder' };
+    const now = { 'source-id': 1, 'field-id': 1001, name: 'id_bucket', transform: 'bucket[16]' };
+    const change = {
+      'partition-specs': [
+        { 'spec-id': 0, fields: [old] },
+        { 'spec-id': 1, fields: [now] },
+      ],
+      'default-spec-id': 1,
+    };
+    expect(planTable(table(change), options, sink).spec).toMatchObject({
+      specId: 1,
+      fields: [{ transform: 'bucket[16]' }],
+    });
   });
 
   test('is refused for a table without the column that the key is to go into', () => {
@@ -61,6 +97,35 @@ describe('a plan for lanes', () => {
     expect(planTable(table(), { ...options, keyColumn: 'region' }, sink).keyColumn).toBe('region');
   });
 });
+
+test.each<[string, Partial<TableMetadata>, Record<string, string>, string[]]>([
+  ['nothing', {}, { 'write.format.default': 'Parquet', 'write.distribution-mode': 'hash' }, []],
+  [
+    'the format of files',
+    {},
+    { 'write.format.default': 'orc' },
+    ['write.format.default is orc: files are written as Parquet'],
+  ],
+  [
+    'a sort order',
+    { 'default-sort-order-id': 1 },
+    {},
+    ['it has a sort order: files are written unsorted, and are marked so'],
+  ],
+  [
+    'a class that says where files go',
+    {},
+    { 'write.location-provider.impl': 'org.example.Places' },
+    [
+      'write.location-provider.impl names a class of Java: files go where the other properties say, write.data.path first',
+    ],
+  ],
+])(
+  'of what a table asks of its writers, %s is told to be unheeded',
+  (_what, change, properties, expected) => {
+    expect(unheeded(table(change, properties))).toEqual(expected);
+  },
+);
 
 describe('a table to be created', () => {
   const fields: Field[] = [{ id: 0, name: 'n', required: true, type: { kind: 'long' } }];
@@ -79,9 +144,13 @@ describe('a table to be created', () => {
   });
 
   test('is partitioned as configured and has the configured properties', () => {
-    const creation = creationOf(fields, { ...options, partitionBy: ['n'], properties: { a: 'b' } });
+    const creation = creationOf(fields, {
+      ...options,
+      partitionBy: ['bucket(4, n)'],
+      properties: { a: 'b' },
+    });
     const spec = creation.spec({ schemaId: 0, fields: [{ ...fields[0]!, id: 1 }] });
-    expect(spec.fields).toMatchObject([{ sourceId: 1, name: 'n', transform: 'identity' }]);
+    expect(spec.fields).toMatchObject([{ sourceId: 1, name: 'n_bucket', transform: 'bucket[4]' }]);
     expect(creation.properties).toEqual({ a: 'b' });
   });
 

@@ -29,6 +29,7 @@ import org.apache.iceberg.ExpireSnapshots;
 import org.apache.iceberg.FileFormat;
 import org.apache.iceberg.FileScanTask;
 import org.apache.iceberg.HasTableOperations;
+import org.apache.iceberg.LocationProviders;
 import org.apache.iceberg.PartitionKey;
 import org.apache.iceberg.PartitionSpec;
 import org.apache.iceberg.PartitionSpecParser;
@@ -43,6 +44,7 @@ import org.apache.iceberg.Table;
 import org.apache.iceberg.TableMetadata;
 import org.apache.iceberg.TableProperties;
 import org.apache.iceberg.TableScan;
+import org.apache.iceberg.UpdatePartitionSpec;
 import org.apache.iceberg.UpdateProperties;
 import org.apache.iceberg.UpdateSchema;
 import org.apache.iceberg.catalog.Catalog;
@@ -52,9 +54,12 @@ import org.apache.iceberg.data.GenericFileWriterFactory;
 import org.apache.iceberg.data.IcebergGenerics;
 import org.apache.iceberg.data.InternalRecordWrapper;
 import org.apache.iceberg.data.Record;
+import org.apache.iceberg.expressions.Expressions;
+import org.apache.iceberg.expressions.Term;
 import org.apache.iceberg.hadoop.HadoopFileIO;
 import org.apache.iceberg.io.CloseableIterable;
 import org.apache.iceberg.io.FanoutDataWriter;
+import org.apache.iceberg.io.LocationProvider;
 import org.apache.iceberg.io.OutputFileFactory;
 import org.apache.iceberg.types.Conversions;
 import org.apache.iceberg.types.Type;
@@ -73,6 +78,7 @@ final class IcebergCommands {
     commands.put("readTable", this::readTable);
     commands.put("planFiles", this::planFiles);
     commands.put("loadMetadata", this::loadMetadata);
+    commands.put("partition", this::partition);
     commands.put("append", this::append);
     commands.put("rewriteDataFiles", this::rewriteDataFiles);
     commands.put("rewriteManifests", this::rewriteManifests);
@@ -81,6 +87,7 @@ final class IcebergCommands {
     commands.put("setProperties", this::setProperties);
     commands.put("removeProperties", this::removeProperties);
     commands.put("updateSchema", this::updateSchema);
+    commands.put("updateSpec", this::updateSpec);
   }
 
   // ---- catalogs, tables ----
@@ -245,6 +252,29 @@ final class IcebergCommands {
       tasks.forEach(task -> files.add(describe(table, task)));
     }
     return Map.of("files", files);
+  }
+
+  /** What Iceberg's transforms make of rows, and where it would put a file with them. */
+  private Map<String, ?> partition(Args args) {
+    Schema schema = SchemaParser.fromJson(args.get("schema").toString());
+    PartitionSpec spec = PartitionSpecParser.fromJson(schema, args.get("spec").toString());
+    LocationProvider locations =
+        LocationProviders.locationsFor(args.text("location", "file:///shop/orders"), args.map("properties"));
+    String fileName = args.text("fileName", "file.parquet");
+    PartitionKey key = new PartitionKey(spec, schema);
+    InternalRecordWrapper internal = new InternalRecordWrapper(schema.asStruct());
+    List<Map<String, ?>> partitions = new ArrayList<>();
+    for (JsonNode row : args.get("rows")) {
+      key.partition(internal.wrap(Canonical.record(schema.asStruct(), row)));
+      String location =
+          spec.isUnpartitioned() ? locations.newDataLocation(fileName) : locations.newDataLocation(spec, key, fileName);
+      partitions.add(
+          Map.of(
+              "partition", Canonical.write(spec.partitionType(), key),
+              "folder", spec.partitionToPath(key),
+              "location", location));
+    }
+    return Map.of("partitions", partitions);
   }
 
   private static Map<String, ?> describe(Table table, FileScanTask task) {
@@ -413,6 +443,30 @@ final class IcebergCommands {
     args.list("optional").forEach(update::makeColumnOptional);
     update.commit();
     return describe(table);
+  }
+
+  /** add: [{transform, width?, column}], remove: [name of a partition field] */
+  private Map<String, ?> updateSpec(Args args) {
+    Table table = table(args);
+    UpdatePartitionSpec update = table.updateSpec();
+    args.list("remove").forEach(update::removeField);
+    for (JsonNode term : args.node().path("add")) {
+      update.addField(term(term.get("transform").asText(), term.path("width").asInt(), term.get("column").asText()));
+    }
+    update.commit();
+    return describe(table);
+  }
+
+  private static Term term(String transform, int width, String column) {
+    return switch (transform) {
+      case "identity" -> Expressions.ref(column);
+      case "bucket" -> Expressions.bucket(column, width);
+      case "truncate" -> Expressions.truncate(column, width);
+      case "year" -> Expressions.year(column);
+      case "month" -> Expressions.month(column);
+      case "day" -> Expressions.day(column);
+      default -> Expressions.hour(column);
+    };
   }
 
   /** Iceberg reads types only as part of a schema. The ids within are of no account: new ones are given. */

@@ -1,0 +1,156 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { newSpec } from '../../src/iceberg/partition-by.ts';
+import type { PartitionValue } from '../../src/iceberg/transforms.ts';
+import { localLocation } from '../../src/storage/local.ts';
+import { type Row, sorted } from '../tools/canonical.ts';
+import { type Engine, sparkAt, sqliteEngineCatalog, trinoAt } from '../tools/engines.ts';
+import { spark } from '../tools/spark.ts';
+import { everyType, floatBits } from '../unit/arrow/rows.ts';
+import {
+  boundedPrefix,
+  everyTypeFiles,
+  field,
+  filteredFields,
+  filteredFiles,
+  partitionings,
+} from './samples.ts';
+import { Lake } from './tables-lake.ts';
+
+/** Tables that the program wrote, queried by Trino and Spark: values, and which files they open for a filter. */
+
+let lake: Lake;
+let engines: Engine[];
+beforeAll(async () => {
+  lake = await Lake.open('frazil größe %41-');
+  // Makes the database.
+  await lake.create('first', { fields: [field('n', { kind: 'long' })] });
+  const catalog = sqliteEngineCatalog(
+    join(lake.folder, 'catalog.db'),
+    localLocation(join(lake.folder, 'warehouse')),
+  );
+  engines = [await trinoAt(catalog, inject('sharedParts')), sparkAt(catalog)];
+});
+afterAll(async () => {
+  await lake[Symbol.asyncDispose]();
+  await spark.close();
+});
+
+const byEngine = test.each([['Trino'], ['Spark']]);
+const engine = (name: string): Engine => engines.find((each) => each.name === name)!;
+
+/** Spark has no type for a time of day. */
+const sparkReads = (type: { kind: string }): boolean => type.kind !== 'time';
+
+describe('a table of every type', () => {
+  const known = everyType.fields.filter(({ type }) => sparkReads(type));
+  const knownOf = (row: Row): Row => Object.fromEntries(known.map(({ name }) => [name, row[name]!])) as Row;
+  const everything = { Trino: everyTypeFiles.flat(), Spark: everyTypeFiles.flat().map(knownOf) };
+  const counts: number[] = [];
+
+  beforeAll(async () => {
+    const properties = { 'write.parquet.row-group-size-bytes': '2000' };
+    for (const [name, fields, convert] of [
+      ['every type', everyType.fields, (row: Row): Row => row],
+      ['every type but time', known, knownOf],
+    ] as const) {
+      let table = await lake.create(name, { fields, properties });
+      for (const rows of everyTypeFiles)
+        table = await lake.appendPartitions(table, [[[], rows.map(convert)]], 20);
+    }
+    for (const rows of everyTypeFiles) counts.push((counts.at(-1) ?? 0) + rows.length);
+  });
+
+  byEngine('%s reads every value', async (name) => {
+    const { query, table } = engine(name);
+    const of = table('db', name === 'Trino' ? 'every type' : 'every type but time');
+    expect(sorted(await query(`SELECT * FROM ${of}`))).toEqual(
+      sorted(everything[name as keyof typeof everything]),
+    );
+  });
+});
+
+describe('tables divided by the values of a column', () => {
+  const nan = floatBits(Number.NaN);
+
+  test.each(
+    partitionings.map(
+      (each) =>
+        [`${each[0].kind} ${'precision' in each[0] ? each[0].precision : ''}`.trim(), ...each] as const,
+    ),
+  )(
+    'by a %s: every value is read, and a filter opens the one file that has it',
+    async (name, type, values, toPartition) => {
+      const of = field('wo größe', type);
+      const table = await lake.create(`by ${name}`, {
+        fields: [of, field('n', { kind: 'long' })],
+        spec: (schema) => newSpec(schema, [of.name]),
+      });
+      const files = [...values, null].map((value, i): [PartitionValue[], Row[]] => [
+        [value === null ? null : toPartition(value as string)],
+        [{ [of.name]: value, n: String(i) }],
+      ]);
+      await lake.appendPartitions(table, files);
+      for (const { name: reader, query, scan, table: named, column, literal } of engines) {
+        if (reader === 'Spark' && !sparkReads(type)) continue;
+        const from = `FROM ${named('db', `by ${name}`)}`;
+        expect(sorted(await query(`SELECT * ${from}`)), reader).toEqual(
+          sorted(files.flatMap(([, rows]) => rows)),
+        );
+        for (const value of [values[0]!, values.at(-1)!, null]) {
+          if (value === nan) continue; // equal to nothing, or to itself: engines differ
+          const condition = value === null ? 'IS NULL' : `= ${literal(type, value)}`;
+          const found = await scan(`SELECT n ${from} WHERE ${column(of.name)} ${condition}`);
+          expect(found, `${reader}: ${condition}`).toEqual({
+            rows: [{ n: String(value === null ? values.length : values.indexOf(value)) }],
+            files: 1,
+          });
+        }
+      }
+    },
+  );
+});
+
+describe('filters', () => {
+  beforeAll(async () => {
+    let table = await lake.create('filtered', { fields: filteredFields });
+    for (const rows of Object.values(filteredFiles)) table = await lake.append(table, rows);
+  });
+
+  // The files are those that Java opens too (tables.test.ts), unless it is said that an engine opens more.
+  test.each([
+    ['n = 5', 1, []],
+    ['n = 10', 1, ['10']],
+    ['n = 15', 2, ['15']],
+    ['n > 20', 1, ['21', '30']],
+    ['n >= 20', 2, ['20', '21', '30']],
+    ['n < 1', 0, []],
+    ['n <= 1', 1, ['1']],
+    ['n > 30', 0, []],
+    ['n IS NULL', 2, [null, null, null]],
+    ['n IS NOT NULL', 4, ['1', '10', '11', '20', '21', '30', '15']],
+    ["text = 'a'", 1, ['1']],
+    ["text = 'b'", 1, [null]],
+    [`text = '${boundedPrefix}y'`, 1, []],
+    [`text = '${boundedPrefix}x'`, 1, ['11']],
+    ["text > 'abcdefghijklmnoq'", 2, ['21', '30', null]],
+    [`text LIKE '${boundedPrefix}%'`, 1, ['11', '20']],
+    ["text >= '\u{10000}'", 1, ['21']],
+    ["text < 'a'", 0, []],
+    ['inner.x = 7', 1, ['15']],
+    ['inner.x > 50 AND NOT is_nan(inner.x)', 1, ['21', '30']],
+    ['inner.x IS NULL', 2, [null, null, null]],
+  ] as [string, number, (string | null)[]][])('%s opens %i files', async (condition, files, found) => {
+    for (const { name, scan, table, column } of engines) {
+      // `inner` is a word of SQL.
+      const sql = condition.replaceAll('inner.x', `t.${column('inner')}.x`);
+      const { rows, files: opened } = await scan(
+        `SELECT n FROM ${table('db', 'filtered')} t WHERE ${
+          name === 'Spark' ? sql.replaceAll('is_nan', 'isnan') : sql
+        }`,
+      );
+      expect(sorted(rows), name).toEqual(sorted(found.map((n) => ({ n }))));
+      expect(opened, name).toBe(files);
+    }
+  });
+});

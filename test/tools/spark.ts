@@ -1,0 +1,4 @@
+import { Repl } from './repl.ts';
+
+/** Spark with Iceberg's runtime. */
+export const spark: Repl = new Repl('spark');
