@@ -68,8 +68,8 @@ export interface Catalog {
   ): Promise<CommitOutcome>;
 
   /**
-   * Takes a table out of the catalog; its files stay. For tables that were made to try something out, never for one
-   * that records have landed in. @returns false where this catalog cannot.
+   * Takes a table out of the catalog; its files stay, unless a server removes them. For tables that were made to try
+   * something out, never for one that records have landed in. @returns false where this catalog cannot.
    */
   drop?(identifier: TableIdentifier): Promise<boolean>;
 

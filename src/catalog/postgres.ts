@@ -161,15 +161,18 @@ class Database {
   }
 }
 
+/** `allow` and `prefer` of libpq go on without TLS where the server has none. */
+const sslmodes = ['disable', 'require', 'verify-ca', 'verify-full'];
+
 function clientConfig(url: string): ClientConfig {
   const doing = 'opening the catalog: catalog.url';
   if (!/^postgres(ql)?:\/\//.test(url))
     throw new FatalError(`${doing} cannot be used: expected postgres://user:password@host/database`);
-  const sslmode = /[?&]sslmode=([^&#]*)/.exec(url)?.[1];
-  if (sslmode === 'prefer' || sslmode === 'allow')
-    throw new FatalError(
-      `${doing}: sslmode=${sslmode} is not supported, for it may end without TLS: write disable, require, verify-ca or verify-full`,
-    );
+  const sslmode = /[?&]sslmode=([^&#]*)/.exec(url)?.[1] ?? 'disable';
+  if (!sslmodes.includes(sslmode))
+    throw new FatalError(`${doing}: sslmode=${sslmode} is not supported: write ${sslmodes.join(', ')}`);
+  if (sslmode === 'verify-ca' && !/[?&]sslrootcert=/.test(url))
+    throw new FatalError(`${doing}: sslmode=verify-ca needs sslrootcert=FILE, or write verify-full`);
   return {
     // By default the driver means something else by the names of the modes than libpq.
     connectionString: `${url}${url.includes('?') ? '&' : '?'}uselibpqcompat=true`,

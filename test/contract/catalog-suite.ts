@@ -56,12 +56,14 @@ export function catalogSuite(name: string, open: () => Promise<CatalogUnderTest>
           expect(bench.metadataFiles()).toEqual([table.metadataLocation]);
       });
 
-      test('a table that was made to try something out is dropped again; its files stay', async () => {
+      test('a table that was made to try something out is dropped again', async () => {
         const table = await bench.catalog.create(bench.orders, creation);
         expect(await bench.catalog.drop!(bench.orders)).toBe(true);
         expect(await bench.catalog.load(bench.orders)).toBeUndefined();
         expect(await bench.catalog.drop!(bench.orders)).toBe(true);
-        expect(await bench.under.store.get(table.metadataLocation)).toBeDefined();
+        // What we have written stays; SeaweedFS takes its files with it.
+        if (!bench.under.capabilities.serverWritesMetadata)
+          expect(await bench.under.store.get(table.metadataLocation)).toBeDefined();
       });
 
       test('tables are kept apart', async () => {

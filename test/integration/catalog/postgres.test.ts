@@ -320,7 +320,12 @@ test.each([
   [
     'a mode that may end without TLS',
     'postgres://me:s3cret@host/lake?sslmode=prefer',
-    /write disable, require/,
+    /sslmode=prefer is not supported: write disable, require, verify-ca, verify-full$/,
+  ],
+  [
+    'a mode without what it needs',
+    'postgres://me:s3cret@host/lake?sslmode=verify-ca',
+    /needs sslrootcert=FILE/,
   ],
   [
     'a file that is not there',
