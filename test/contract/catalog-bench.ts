@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { systemRandom } from '../../src/base/random.ts';
@@ -11,40 +10,11 @@ import {
   type TableIdentifier,
 } from '../../src/catalog/catalog.ts';
 import { unpartitioned } from '../../src/iceberg/partition-spec.ts';
-import type { Store } from '../../src/storage/store.ts';
 import { type AppendPorts, imaginaryFile, tryAppend } from './appends.ts';
+import type { Capabilities, TestedCatalog } from './tested-catalog.ts';
 import { liveFiles, objectsOf, WatchedStore } from './watched-store.ts';
 
-/** In what catalogs may differ, and what each of them really does. */
-export interface Capabilities {
-  /**
-   * The server writes metadata files and applies a commit to the table as it is then, if it meets the requirements
-   * (REST). Else the client writes them, and a commit applies to exactly the table it was made from.
-   */
-  readonly serverWritesMetadata: boolean;
-  /** Whether a loaded table lists all its snapshots or only the newest. */
-  readonly history: 'all' | 'newest';
-  /** How many levels a namespace may have, up to the 2 that the suite tries. */
-  readonly namespaceLevels: 1 | 2;
-  /** A commit to a table without snapshots applies to exactly the table it was made from, whoever writes the metadata. */
-  readonly firstCommitIsStrict?: boolean;
-  /** The location that a commit answers is another than that of the loaded table. */
-  readonly locationVaries?: boolean;
-  /** Who drops a table drops its files. */
-  readonly dropPurges?: boolean;
-}
-
-/** A catalog that tests open. */
-export interface TestedCatalog {
-  /** A further client, that keeps what it writes itself in `store`. */
-  catalog(store: Store): Catalog | Promise<Catalog>;
-  /** Where the files of its tables are. */
-  readonly store: Store;
-  /** A namespace that nobody has used. */
-  namespace(): readonly string[];
-  readonly capabilities: Capabilities;
-  close(): Promise<void>;
-}
+export { type Capabilities, freshNamespace, type TestedCatalog } from './tested-catalog.ts';
 
 /** What the common suite needs besides. */
 export interface CatalogUnderTest extends TestedCatalog {
@@ -54,12 +24,6 @@ export interface CatalogUnderTest extends TestedCatalog {
   addColumn(identifier: TableIdentifier, name: string): Promise<void>;
   /** How the Java tools open the catalog, where they can: what {@link javaSuite} needs. */
   readonly java?: { readonly name: string; readonly catalog: Readonly<Record<string, string>> };
-}
-
-/** A namespace of the levels that a catalog allows, in letters that all of them allow. */
-export function freshNamespace(levels: 1 | 2): string[] {
-  const name = `n${randomUUID().replaceAll('-', '').slice(0, 12)}`;
-  return levels === 1 ? [name] : [name, 'eu'];
 }
 
 export const creation: TableCreation = {

@@ -1,46 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import { systemRandom } from '../../src/base/random.ts';
-import { backoffMs } from '../../src/base/retry.ts';
-import type { Catalog, TableIdentifier } from '../../src/catalog/catalog.ts';
 import { benchFor, checkHistory, creation, type TestedCatalog } from './catalog-bench.ts';
-import { commitSnapshot } from './committer.ts';
-
-/** Shorter than the sink's, which has minutes; long enough that most attempts of many committers are not in vain. */
-const waits = { waitMinMs: 50, waitMaxMs: 2_000 };
-
-/** What became of the attempts of one committer. */
-export interface Raced {
-  readonly ids: bigint[];
-  readonly rejected: number;
-}
-
-/** Commits `count` snapshots without files, each onto the table as it then is. */
-export async function race(
-  catalog: Catalog,
-  name: TableIdentifier,
-  committer: number,
-  count: number,
-): Promise<Raced> {
-  const ids: bigint[] = [];
-  let rejected = 0;
-  let table = (await catalog.load(name))!;
-  for (let attempt = 1; ids.length < count; attempt++) {
-    const id = BigInt(committer + 1) * 1_000_000n + BigInt(ids.length);
-    const outcome = await commitSnapshot(catalog, table, id);
-    if (outcome.type === 'unknown') throw new Error(`unknown: ${outcome.reason}`);
-    if (outcome.type === 'applied') {
-      ids.push(id);
-      attempt = 0;
-      table = outcome.table;
-      continue;
-    }
-    rejected++;
-    await systemClock.sleep(backoffMs(waits, attempt, systemRandom));
-    table = (await catalog.load(name))!;
-  }
-  return { ids, rejected };
-}
+import { race } from './race.ts';
 
 /** Many committers at one table: all that they were told is applied is there, once. */
 export function catalogRaceSuite(
@@ -52,7 +12,7 @@ export function catalogRaceSuite(
   describe(`a catalog of ${name}`, () => {
     const bench = benchFor(open);
 
-    test(`${committers} committers of ${commits} commits each lose none`, async () => {
+    test(`${committers} committers of ${commits} commits each lose none`, { timeout: 600_000 }, async () => {
       await bench.catalog.create(bench.orders, creation);
       const raced = await Promise.all(
         Array.from({ length: committers }, async (_, i) =>
@@ -68,6 +28,7 @@ export function catalogRaceSuite(
       const found = table.metadata.snapshots.map((snapshot) => snapshot['snapshot-id']).sort(order);
       if (history === 'all') expect(found).toEqual(ids);
       else expect(table.metadata['last-sequence-number']).toBe(count);
+      expect(bench.store.deleted).not.toContain(table.metadataLocation);
       // It was a race.
       expect(raced.reduce((sum, { rejected }) => sum + rejected, 0)).toBeGreaterThan(0);
     });

@@ -7,8 +7,8 @@ import { type GlueSettings, glueCatalog } from '../../../src/catalog/glue.ts';
 import { postgresCatalog } from '../../../src/catalog/postgres.ts';
 import { RestCatalog } from '../../../src/catalog/rest.ts';
 import { MemoryStore } from '../../../src/storage/memory.ts';
-import { type Capabilities, freshNamespace, type TestedCatalog } from '../../contract/catalog-bench.ts';
 import type { CatalogBehindProxy } from '../../contract/catalog-fault-suite.ts';
+import { type Capabilities, freshNamespace, type TestedCatalog } from '../../contract/tested-catalog.ts';
 import type { RestServer } from '../../tools/rest-servers.ts';
 
 /** The real catalogs, each with a proxy of its own before it. */
