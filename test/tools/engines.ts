@@ -50,6 +50,31 @@ export function sqliteEngineCatalog(path: string, warehouse: string, name = 'lak
   };
 }
 
+/** How the engines reach files on S3. */
+export function icebergOnS3(
+  endpoint: string,
+  [key, secret]: readonly [string, string],
+): { trino: Properties; spark: Properties } {
+  return {
+    trino: {
+      'fs.native-s3.enabled': 'true',
+      's3.endpoint': endpoint,
+      's3.region': 'us-east-1',
+      's3.path-style-access': 'true',
+      's3.aws-access-key': key,
+      's3.aws-secret-key': secret,
+    },
+    spark: {
+      'io-impl': 'org.apache.iceberg.aws.s3.S3FileIO',
+      'client.region': 'us-east-1',
+      's3.endpoint': endpoint,
+      's3.path-style-access': 'true',
+      's3.access-key-id': key,
+      's3.secret-access-key': secret,
+    },
+  };
+}
+
 let catalogs = 0;
 /** Compacting takes its time on a machine that has none. */
 const statementTimeoutMs = 300_000;
