@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { produceOrders } from '../../localstack/produce.ts';
+import type { Row } from '../tools/canonical.ts';
 import { type Engine, sparkAt, sqliteEngineCatalog, trinoAt } from '../tools/engines.ts';
-import { Lake, type Run } from '../tools/frazil.ts';
+import { Lake, type LogLine, type Run } from '../tools/frazil.ts';
 import { java } from '../tools/java.ts';
 import { countOffsets, everyOffsetOnce } from '../tools/offsets.ts';
-import { ordersConfig } from '../tools/pipeline.ts';
+import { ordersConfig, pause } from '../tools/pipeline.ts';
 import { python } from '../tools/python.ts';
 import { spark } from '../tools/spark.ts';
 
@@ -28,7 +29,8 @@ class Foreign {
   readonly acknowledged: Map<string, number> = new Map();
   /** Why attempts failed. */
   readonly failures: string[] = [];
-  #attempts = 0;
+  /** What each attempt would add. */
+  readonly #rows = new Map<string, number>();
 
   /** Tries until it succeeds: a commit of ours may always come in between. */
   async insist<T>(what: string, action: () => Promise<T>): Promise<T> {
@@ -37,98 +39,148 @@ class Foreign {
         return await action();
       } catch (error) {
         this.failures.push(`${what}: ${String(error).slice(0, 300)}`);
+        console.log(new Date(), this.failures.at(-1));
         if (attempt === 10) throw error;
       }
     }
   }
 
+  /** Names whose rows are not there once each. An append that failed may have landed, but never twice. */
+  wrong(found: ReadonlyMap<string, number>): string[] {
+    const missing = [...this.acknowledged].filter(([name, rows]) => found.get(name) !== rows);
+    const doubled = [...found].filter(([name, rows]) => rows !== this.#rows.get(name));
+    return [...missing, ...doubled].map(([name]) => name);
+  }
+
   append(who: string, rows: number, action: (name: string) => Promise<unknown>): Promise<void> {
     return this.insist(`${who} appends`, async () => {
-      const name = `${who}-${this.#attempts++}`;
+      const name = `${who}-${this.#rows.size}`;
+      this.#rows.set(name, rows);
       await action(name);
       this.acknowledged.set(name, rows);
     });
   }
 }
 
-const sparkRounds = async (by: Engine, foreign: Foreign, rounds: number): Promise<number> => {
-  let rewritten = 0;
-  const call = (what: string, args: string): Promise<Record<string, unknown>[]> =>
-    foreign.insist(`Spark ${what}`, () => by.query(`CALL lake.system.${what}(table => '${table}'${args})`));
-  const hoursAgo = (hours: number): string =>
-    `TIMESTAMP '${new Date(Date.now() - hours * 3_600_000).toISOString().replace('T', ' ').replace('Z', ' UTC')}'`;
-  for (let round = 0; round < rounds; round++) {
-    await foreign.append('spark', 20, (name) =>
-      by.query(
-        `INSERT INTO ${table} (order_id, currency, _kafka_topic, _kafka_partition, _kafka_offset, _kafka_timestamp)` +
-          ` SELECT id, 'EUR', '${name}', ${elsewhere}, id, current_timestamp() FROM range(20)`,
-      ),
-    );
-    const [answer] = await call('rewrite_data_files', ", options => map('min-input-files', '2')");
-    rewritten += Number(answer!['rewritten_data_files_count']);
-    await call('rewrite_manifests', '');
-    await call('expire_snapshots', `, older_than => ${hoursAgo(0)}, retain_last => 1`);
-    // Less than a day is refused by Spark.
-    expect(await call('remove_orphan_files', `, older_than => ${hoursAgo(25)}`)).toEqual([]);
-  }
-  return rewritten;
-};
+const commits = (run: Run): LogLine[] => run.log().filter(({ msg }) => msg === 'committed');
 
-const trinoRounds = async (by: Engine, foreign: Foreign, rounds: number): Promise<number> => {
-  let rewritten = 0;
+const names = 'order_id, currency, _kafka_topic, _kafka_partition, _kafka_offset, _kafka_timestamp';
+const ago = (hours: number): string =>
+  new Date(Date.now() - hours * 3_600_000).toISOString().replace('T', ' ').replace('Z', ' UTC');
+
+/** What a nightly Spark job does. */
+async function sparkAtWork(by: Engine, foreign: Foreign): Promise<void> {
+  const call = (procedure: string, args: string): Promise<Row[]> =>
+    foreign.insist(`Spark ${procedure}`, () =>
+      by.query(`CALL lake.system.${procedure}(table => '${table}'${args})`),
+    );
+  await foreign.append('spark', 20, (name) =>
+    by.query(
+      `INSERT INTO ${table} (${names}) SELECT id, 'EUR', '${name}', ${elsewhere}, id, current_timestamp() FROM range(20)`,
+    ),
+  );
+  const [rewritten] = await call('rewrite_data_files', ", options => map('min-input-files', '2')");
+  expect(Number(rewritten!['rewritten_data_files_count'])).toBeGreaterThan(1);
+  const [manifests] = await call('rewrite_manifests', '');
+  expect(Number(manifests!['rewritten_manifests_count'])).toBeGreaterThan(1);
+  const [expired] = await call('expire_snapshots', `, older_than => TIMESTAMP '${ago(0)}', retain_last => 1`);
+  expect(Number(expired!['deleted_data_files_count'])).toBeGreaterThan(1);
+  // Spark refuses less than a day.
+  expect(await call('remove_orphan_files', `, older_than => TIMESTAMP '${ago(25)}'`)).toEqual([]);
+}
+
+/** The same as Athena does it. */
+async function trinoAtWork(by: Engine, foreign: Foreign): Promise<void> {
   const of = by.table('shop', 'orders');
-  const execute = (what: string): Promise<Record<string, unknown>[]> =>
-    foreign.insist(`Trino ${what}`, () => by.query(`ALTER TABLE ${of} EXECUTE ${what}`));
-  for (let round = 0; round < rounds; round++) {
-    await foreign.append('trino', 2, (name) =>
-      by.query(
-        `INSERT INTO ${of} (order_id, currency, _kafka_topic, _kafka_partition, _kafka_offset, _kafka_timestamp)` +
-          ` VALUES (1, 'USD', '${name}', ${elsewhere}, 1, now()), (2, NULL, '${name}', ${elsewhere}, 2, now())`,
-      ),
-    );
-    const answers = await execute('optimize');
-    console.log(answers);
-    rewritten += 1;
-    await execute('optimize_manifests');
-    await execute("expire_snapshots(retention_threshold => '0s')");
-    await execute("remove_orphan_files(retention_threshold => '1d')");
-  }
-  return rewritten;
-};
+  const execute = (procedure: string): Promise<Row[]> =>
+    foreign.insist(`Trino ${procedure}`, () => by.query(`ALTER TABLE ${of} EXECUTE ${procedure}`));
+  const dataFiles = async (): Promise<number> => {
+    const [counted] = await by.query(`SELECT count(*) AS c FROM ${by.table('shop', 'orders$files')}`);
+    return Number(counted!['c']);
+  };
+  const value = (name: string, i: number): string =>
+    `(${i}, 'USD', '${name}', ${elsewhere}, ${i}, current_timestamp)`;
+  await foreign.append('trino', 2, (name) =>
+    by.query(`INSERT INTO ${of} (${names}) VALUES ${value(name, 1)}, ${value(name, 2)}`),
+  );
+  await execute('optimize');
+  await execute('optimize_manifests');
+  await execute("expire_snapshots(retention_threshold => '0s')");
+  await execute("remove_orphan_files(retention_threshold => '1d')");
+  console.log(await dataFiles());
+}
 
-const pythonRounds = async (lake: Lake, foreign: Foreign, rounds: number): Promise<void> => {
-  for (let round = 0; round < rounds; round++)
-    await foreign.append('python', 1, (name) =>
-      python.call('append', {
-        catalog: lake.pythonCatalog,
-        name: 'lake',
-        table,
-        rows: [
-          {
-            order_id: '1',
-            currency: 'JPY',
-            _kafka_topic: name,
-            _kafka_partition: String(elsewhere),
-            _kafka_offset: '1',
-            _kafka_timestamp: '0',
-          },
-        ],
-      }),
-    );
-};
+/** PyIceberg appends a row every now and then, until it is told to end. */
+function pythonAppends(lake: Lake, foreign: Foreign): { end(): Promise<void> } {
+  let ended = false;
+  const appending = (async (): Promise<void> => {
+    while (!ended)
+      await foreign
+        .append('python', 1, (name) =>
+          python.call('append', {
+            catalog: lake.pythonCatalog,
+            name: 'lake',
+            table,
+            rows: [
+              {
+                order_id: '1',
+                currency: 'JPY',
+                _kafka_topic: name,
+                _kafka_partition: String(elsewhere),
+                _kafka_offset: '1',
+                _kafka_timestamp: '0',
+              },
+            ],
+          }),
+        )
+        .then(() => pause(1_000));
+  })();
+  appending.catch(() => undefined); // end tells
+  return {
+    end: () => {
+      ended = true;
+      return appending;
+    },
+  };
+}
+
+/** The rows of others by the name that they gave, as DuckDB counts them. */
+async function foreignRows(lake: Lake): Promise<Map<string, number>> {
+  const { location } = await python.call<{ location: string }>('loadMetadata', {
+    catalog: lake.pythonCatalog,
+    name: 'lake',
+    table,
+  });
+  const { rows } = await python.call<{ rows: Record<string, string>[] }>('duckdb', {
+    metadata: location,
+    sql: `select _kafka_topic as name, count(*) as n from t where _kafka_partition = ${elsewhere} group by 1`,
+  });
+  return new Map(rows.map(({ name, n }) => [name!, Number(n)]));
+}
+
+const columns = [
+  { name: 'order_id', type: 'long' },
+  { name: 'currency', type: 'string' },
+];
 
 test('Spark, Trino and PyIceberg compact, expire and append while records land: every offset once, every row of theirs', {
   timeout: 600_000,
 }, async () => {
   const pipeline = 'neighbours';
-  const columns = [
-    { name: 'order_id', type: 'long' },
-    { name: 'currency', type: 'string' },
-  ];
   using lake = new Lake(
     ordersConfig(pipeline, parts, {
       decode: { value: { format: 'json' } },
-      tables: [{ table, topics: [pipeline], create: true, schema: columns, partitionBy: ['currency'] }],
+      tables: [
+        {
+          table,
+          topics: [pipeline],
+          create: true,
+          schema: columns,
+          // As people set it for tables into which somebody writes all the time.
+          properties: { 'commit.retry.num-retries': '20' },
+        },
+      ],
+      commit: { interval: '2s' },
     }),
   );
   const ended = new AbortController();
@@ -138,36 +190,35 @@ test('Spark, Trino and PyIceberg compact, expire and append while records land: 
     partitions: 3,
     count: 10_000_000,
     format: 'json',
-    rate: 1_000,
+    rate: 200,
     signal: ended.signal,
   });
-  const run: Run = lake.start('run');
-  await run.logged('committed', 2);
+  const run = lake.start('run');
+  await run.logged('committed', 1);
   const catalog = sqliteEngineCatalog(`${lake.folder}/lake/catalog.db`, `file://${lake.folder}/lake`);
   const foreign = new Foreign();
-  const bySpark = sparkAt(catalog);
-  const byTrino = await trinoAt(catalog, inject('sharedParts'));
-  const rewritten = await Promise.all([
-    sparkRounds(bySpark, foreign, 2),
-    trinoRounds(byTrino, foreign, 2),
-    pythonRounds(lake, foreign, 10),
-  ]);
-  await run.logged('committed', run.log().filter(({ msg }) => msg === 'committed').length + 1);
+  const appending = pythonAppends(lake, foreign);
+  await sparkAtWork(sparkAt(catalog), foreign);
+  await trinoAtWork(await trinoAt(catalog, inject('sharedParts')), foreign);
+  await appending.end();
+  await run.logged('committed', commits(run).length + 1);
   ended.abort();
   const acknowledged = await producing;
   run.kill('SIGTERM');
   expect(await run.exit, run.stderr.slice(-3000)).toBe(0);
   await lake.catchUp();
+
   console.log(
-    rewritten,
     foreign.failures,
+    commits(run).map(({ attempts }) => attempts),
     run
       .log()
       .filter(({ level }) => level !== 'info')
       .map((line) => JSON.stringify(line)),
-    run.log().filter(({ msg }) => msg === 'committed').length,
   );
-
   const counts = await countOffsets(lake, table);
   expect(counts.filter(({ partition }) => partition !== elsewhere)).toEqual(everyOffsetOnce(acknowledged));
+  expect(foreign.wrong(await foreignRows(lake))).toEqual([]);
+  // None of ours had to wait for long.
+  expect(Math.max(...commits(run).map(({ attempts }) => attempts as number))).toBeLessThanOrEqual(10);
 });

@@ -72,6 +72,11 @@ describe('a table of every type', () => {
 
 describe('tables divided by the values of a column', () => {
   const nan = floatBits(Number.NaN);
+  /** Trino takes the value from the partition, where -0 is 0 to it. */
+  const withoutMinusZero = (row: Row): Row =>
+    Object.fromEntries(
+      Object.entries(row).map(([name, value]) => [name, value === floatBits(-0) ? floatBits(0) : value]),
+    );
 
   test.each(
     partitionings.map(
@@ -94,8 +99,9 @@ describe('tables divided by the values of a column', () => {
       for (const { name: reader, query, scan, table: named, column, literal } of engines) {
         if (reader === 'Spark' && !sparkReads(type)) continue;
         const from = `FROM ${named('db', `by ${name}`)}`;
+        const expected = files.flatMap(([, rows]) => rows);
         expect(sorted(await query(`SELECT * ${from}`)), reader).toEqual(
-          sorted(files.flatMap(([, rows]) => rows)),
+          sorted(reader === 'Trino' ? expected.map(withoutMinusZero) : expected),
         );
         for (const value of [values[0]!, values.at(-1)!, null]) {
           if (value === nan) continue; // equal to nothing, or to itself: engines differ

@@ -24,6 +24,12 @@ export interface EngineCatalog {
   readonly spark: Properties;
 }
 
+/** Trino keeps what is younger than a week, unless the catalog says less. */
+const shortRetention: Properties = {
+  'iceberg.expire-snapshots.min-retention': '0s',
+  'iceberg.remove-orphan-files.min-retention': '1d',
+};
+
 /** A SQLite catalog and a warehouse below a folder. */
 export function sqliteEngineCatalog(path: string, warehouse: string, name = 'lake'): EngineCatalog {
   const uri = `jdbc:sqlite:${path}`;
@@ -38,12 +44,40 @@ export function sqliteEngineCatalog(path: string, warehouse: string, name = 'lak
       'iceberg.jdbc-catalog.schema-version': 'V1',
       'fs.native-local.enabled': 'true',
       'local.location': '/',
+      ...shortRetention,
     },
     spark: { type: 'jdbc', uri, warehouse, 'jdbc.schema-version': 'V1' },
   };
 }
 
+/** How the engines reach files on S3. */
+export function icebergOnS3(
+  endpoint: string,
+  [key, secret]: readonly [string, string],
+): { trino: Properties; spark: Properties } {
+  return {
+    trino: {
+      'fs.native-s3.enabled': 'true',
+      's3.endpoint': endpoint,
+      's3.region': 'us-east-1',
+      's3.path-style-access': 'true',
+      's3.aws-access-key': key,
+      's3.aws-secret-key': secret,
+    },
+    spark: {
+      'io-impl': 'org.apache.iceberg.aws.s3.S3FileIO',
+      'client.region': 'us-east-1',
+      's3.endpoint': endpoint,
+      's3.path-style-access': 'true',
+      's3.access-key-id': key,
+      's3.secret-access-key': secret,
+    },
+  };
+}
+
 let catalogs = 0;
+/** Compacting takes its time on a machine that has none. */
+const statementTimeoutMs = 300_000;
 
 /** Trino, started by the first file of a run that asks for it, with a catalog of its own. */
 export async function trinoAt(catalog: EngineCatalog, sharedParts: string): Promise<Engine> {
@@ -63,7 +97,7 @@ export async function trinoAt(catalog: EngineCatalog, sharedParts: string): Prom
 
 export function sparkAt(catalog: EngineCatalog): Engine {
   const scan = (sql: string): Promise<{ rows: Row[]; files?: number }> =>
-    spark.call('sql', { name: catalog.name, catalog: catalog.spark, sql });
+    spark.call('sql', { name: catalog.name, catalog: catalog.spark, sql }, statementTimeoutMs);
   const quoted = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
   return {
     name: 'Spark',

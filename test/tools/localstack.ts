@@ -46,7 +46,7 @@ export class Localstack implements AsyncDisposable {
   /** Starts the named parts unless they run already in this data folder, which whoever named it stops. */
   static async share(data: string, parts: readonly string[]): Promise<Localstack> {
     const stack = new Localstack(data);
-    await stack.up(...freePorts(parts), ...parts);
+    await stack.up(...freePorts(parts), '--timeout', '300', ...parts);
     return stack;
   }
 
