@@ -8,35 +8,66 @@
 import { parseArgs } from 'node:util';
 
 export interface TrinoResult {
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly columns: readonly TrinoColumn[];
+  /** Numbers are the text that they were sent as: a double would not hold every bigint. */
   readonly rows: readonly (readonly unknown[])[];
 }
 
+export interface TrinoColumn {
+  readonly name: string;
+  readonly typeSignature: TrinoType;
+}
+
+export interface TrinoType {
+  readonly rawType: string;
+  readonly arguments: readonly { readonly kind: string; readonly value: unknown }[];
+}
+
 interface Page {
-  columns?: { name: string; type: string }[];
+  columns?: TrinoColumn[];
   data?: unknown[][];
   nextUri?: string;
   error?: { message: string };
 }
 
-/** Runs a statement to its end (Trino's client protocol: a page, and where the next one is). @throws what Trino says */
+/**
+ * Runs a statement to its end. @throws with Trino's own words when it fails
+ * (https://trino.io/docs/current/develop/client-protocol.html).
+ */
 export async function queryTrino(url: string, sql: string): Promise<TrinoResult> {
-  let page = await pageOf(`${url}/v1/statement`, { method: 'POST', body: sql });
+  const headers = {
+    'X-Trino-User': 'frazil',
+    'X-Trino-Time-Zone': 'UTC',
+    // Without it timestamps come in milliseconds.
+    'X-Trino-Client-Capabilities': 'PARAMETRIC_DATETIME',
+  };
+  let page = await pageOf(`${url}/v1/statement`, { method: 'POST', headers, body: sql });
   let { columns = [] } = page;
   const rows: unknown[][] = [];
   for (;;) {
-    if (page.error) throw new Error(`Trino, running ${sql}: ${page.error.message}`);
+    if (page.error) throw new Error(`trino: ${page.error.message}\n${sql}`);
     columns = page.columns ?? columns;
     rows.push(...(page.data ?? []));
     if (page.nextUri === undefined) return { columns, rows };
-    page = await pageOf(page.nextUri, {});
+    page = await pageOf(page.nextUri, { headers });
   }
 }
 
-async function pageOf(url: string, request: RequestInit): Promise<Page> {
-  const response = await fetch(url, { ...request, headers: { 'X-Trino-User': 'frazil' } });
-  if (!response.ok) throw new Error(`Trino answers ${response.status}: ${await response.text()}`);
-  return (await response.json()) as Page;
+const parse = JSON.parse as (
+  json: string,
+  reviver: (key: string, value: unknown, context: { source: string }) => unknown,
+) => unknown;
+
+async function pageOf(url: string, init: RequestInit): Promise<Page> {
+  for (;;) {
+    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(120_000) });
+    const body = await response.text();
+    if (response.status === 200)
+      return parse(body, (_key, value, { source }) => (typeof value === 'number' ? source : value)) as Page;
+    // Busy, says the protocol: ask again.
+    if (![502, 503, 504].includes(response.status)) throw new Error(`trino: ${response.status} ${body}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 /** A result as a person reads it. */
@@ -53,9 +84,13 @@ export function tableText({ columns, rows }: TrinoResult): string {
     .join('\n');
 }
 
-/** The rows of a result as objects. */
+/** The rows of a result as objects; integers are numbers there. */
 export function objectsOf({ columns, rows }: TrinoResult): Record<string, unknown>[] {
-  return rows.map((row) => Object.fromEntries(columns.map(({ name }, i) => [name, row[i]])));
+  const plain = ({ typeSignature }: TrinoColumn, value: unknown): unknown =>
+    value !== null && /^(tiny|small|big)?int(eger)?$/.test(typeSignature.rawType) ? Number(value) : value;
+  return rows.map((row) =>
+    Object.fromEntries(columns.map((column, i) => [column.name, plain(column, row[i])])),
+  );
 }
 
 if (process.argv[1] === import.meta.filename) {

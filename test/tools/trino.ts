@@ -1,9 +1,10 @@
+import { queryTrino, type TrinoResult, type TrinoType } from '../../localstack/trino.ts';
 import type { Canonical, Row } from './canonical.ts';
 
 /** A catalog's properties, as in a file of etc/catalog. */
 export type Properties = Readonly<Record<string, string>>;
 
-/** Trino over HTTP: https://trino.io/docs/current/develop/client-protocol.html */
+/** Trino, its answers in canonical form. */
 export class Trino {
   readonly #url: string;
 
@@ -11,22 +12,10 @@ export class Trino {
     this.#url = url;
   }
 
-  /** Runs a statement to its end. @throws with Trino's own words when it fails. */
+  /** The rows of a statement. @throws with Trino's own words when it fails. */
   async query(sql: string): Promise<Row[]> {
-    const rows: Row[] = [];
-    const headers = {
-      'X-Trino-User': 'test',
-      'X-Trino-Time-Zone': 'UTC',
-      // Without it timestamps come in milliseconds.
-      'X-Trino-Client-Capabilities': 'PARAMETRIC_DATETIME',
-    };
-    let page = await ask(`${this.#url}/v1/statement`, { method: 'POST', headers, body: sql });
-    for (;;) {
-      if (page.error) throw new Error(`trino: ${page.error.message}\n${sql}`);
-      for (const values of page.data ?? []) rows.push(toRow(page.columns!, values));
-      if (!page.nextUri) return rows;
-      page = await ask(page.nextUri, { headers });
-    }
+    const { columns, rows } = await queryTrino(this.#url, sql);
+    return rows.map((values) => toRow(columns, values));
   }
 
   /** The rows of a query on one table, and how many of the table's data files Trino planned to open for it. */
@@ -52,45 +41,15 @@ export class Trino {
 export const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 export const text = (value: string): string => `'${value.replaceAll("'", "''")}'`;
 
-interface Page {
-  nextUri?: string;
-  columns?: { name: string; typeSignature: Signature }[];
-  data?: unknown[][];
-  error?: { message: string };
-}
-
-interface Signature {
-  rawType: string;
-  arguments: { kind: string; value: unknown }[];
-}
-
-/** Numbers stay the text that they are: a double would not hold every bigint. */
-const parse = JSON.parse as (
-  json: string,
-  reviver: (key: string, value: unknown, context: { source: string }) => unknown,
-) => unknown;
-
-async function ask(url: string, init: RequestInit): Promise<Page> {
-  for (;;) {
-    const response = await fetch(url, { ...init, signal: AbortSignal.timeout(120_000) });
-    const body = await response.text();
-    if (response.status === 200)
-      return parse(body, (_key, value, { source }) => (typeof value === 'number' ? source : value)) as Page;
-    // Busy, says the protocol: ask again.
-    if (![502, 503, 504].includes(response.status)) throw new Error(`trino: ${response.status} ${body}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
 // ---- canonical values ----
 
-function toRow(columns: NonNullable<Page['columns']>, values: readonly unknown[]): Row {
+function toRow(columns: TrinoResult['columns'], values: readonly unknown[]): Row {
   return Object.fromEntries(
     columns.map(({ name, typeSignature }, i) => [name, canonical(typeSignature, values[i])]),
   );
 }
 
-function canonical(type: Signature, value: unknown): Canonical {
+function canonical(type: TrinoType, value: unknown): Canonical {
   if (value === null || typeof value === 'boolean') return value;
   switch (type.rawType) {
     case 'real':
@@ -117,20 +76,20 @@ function canonical(type: Signature, value: unknown): Canonical {
   }
 }
 
-const element0 = (type: Signature): Signature => type.arguments[0]!.value as Signature;
+const element0 = (type: TrinoType): TrinoType => type.arguments[0]!.value as TrinoType;
 
-function mapPairs(type: Signature, value: Record<string, unknown>): Canonical[] {
-  const valueType = type.arguments[1]!.value as Signature;
+function mapPairs(type: TrinoType, value: Record<string, unknown>): Canonical[] {
+  const valueType = type.arguments[1]!.value as TrinoType;
   const order = (pair: Canonical[]): Buffer => Buffer.from(JSON.stringify(pair[0]));
   return Object.entries(value)
     .map(([key, item]) => [canonical(element0(type), key), canonical(valueType, item)])
     .sort((a, b) => Buffer.compare(order(a), order(b)));
 }
 
-function rowFields(type: Signature, values: readonly unknown[]): Row {
+function rowFields(type: TrinoType, values: readonly unknown[]): Row {
   return Object.fromEntries(
     type.arguments.map((argument, i) => {
-      const field = argument.value as { fieldName: { name: string }; typeSignature: Signature };
+      const field = argument.value as { fieldName: { name: string }; typeSignature: TrinoType };
       return [field.fieldName.name, canonical(field.typeSignature, values[i])];
     }),
   );
