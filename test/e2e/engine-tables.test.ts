@@ -145,7 +145,7 @@ test('tables of Spark and Trino with transforms, orders, comments and pasts of t
       tables.map(({ name }) => name),
     ),
   );
-  expect(await lake.catchUp()).toMatchObject({ records: 5 });
+  expect(await lake.catchUp()).toMatchObject({ rows: 5 * tables.length });
 
   for (const { name, has = [] } of tables)
     for (const engine of [bySpark, byTrino]) {
