@@ -15,7 +15,13 @@ import type { TableMetadata } from '../iceberg/metadata.ts';
 import { awsError, awsFailure } from '../storage/aws.ts';
 import { formatIdentifier, type TableIdentifier } from './catalog.ts';
 import { locationOf, tableInput } from './glue-table.ts';
-import { MetastoreCatalog, type MetastorePorts, type Pointer, type Pointers } from './metastore.ts';
+import {
+  MetastoreCatalog,
+  type MetastorePorts,
+  type Pointer,
+  type Pointers,
+  type Swap,
+} from './metastore.ts';
 
 export interface GlueSettings {
   /** Absent: what environment or profile say. */
@@ -108,12 +114,7 @@ class GluePointers implements Pointers {
     }
   }
 
-  async swap(
-    identifier: TableIdentifier,
-    from: Pointer,
-    to: string,
-    metadata: TableMetadata,
-  ): Promise<{ type: 'applied' } | { type: 'rejected' | 'unknown'; reason: string }> {
+  async swap(identifier: TableIdentifier, from: Pointer, to: string, metadata: TableMetadata): Promise<Swap> {
     const doing = `committing table ${formatIdentifier(identifier)}`;
     let table: Table | undefined;
     try {
@@ -141,7 +142,7 @@ class GluePointers implements Pointers {
     { VersionId }: Table,
     TableInput: ReturnType<typeof tableInput>,
     doing: string,
-  ): ReturnType<Pointers['swap']> {
+  ): Promise<Swap> {
     if (!VersionId)
       throw new FatalError(`${doing}: the catalog gave no VersionId, without which commits overwrite others`);
     const { DatabaseName } = this.#names(identifier, doing);
@@ -159,7 +160,10 @@ class GluePointers implements Pointers {
           error,
           `glue:UpdateTable on the catalog, database ${DatabaseName} and its tables`,
         );
-      return { type: refusal === 'passing' ? 'rejected' : 'unknown', reason: `${doing}: ${toldBy(error)}` };
+      const reason = `${doing}: ${toldBy(error)}`;
+      return refusal === 'passing'
+        ? { type: 'rejected', reason, doubtful: true }
+        : { type: 'unknown', reason };
     }
   }
 
@@ -221,7 +225,10 @@ class GluePointers implements Pointers {
 
   /** What a failed call that has changed nothing, or may be made twice, means to the caller. */
   #failure(doing: string, error: unknown, grant: string): Error {
-    if (refusalOf(error) === 'passing' || retryableCodes.has(awsFailure(error).code))
+    const { code, status } = awsFailure(error);
+    // Of an answer that was cut the SDK tells only that it cannot be read.
+    const isCut = status !== undefined && status < 300;
+    if (isCut || retryableCodes.has(code) || refusalOf(error) === 'passing')
       return new TransientError(`${doing}: ${toldBy(error)}`, { cause: error });
     return awsError(doing, error, { grant, regionSetting: 'catalog.region' });
   }

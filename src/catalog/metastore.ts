@@ -33,14 +33,19 @@ export interface Pointers {
    */
   insert(identifier: TableIdentifier, location: string, metadata: TableMetadata): Promise<boolean>;
   /** Moves the pointer if it still is `from`. */
-  swap(
-    identifier: TableIdentifier,
-    from: Pointer,
-    to: string,
-    metadata: TableMetadata,
-  ): Promise<{ type: 'applied' } | { type: 'rejected' | 'unknown'; reason: string }>;
+  swap(identifier: TableIdentifier, from: Pointer, to: string, metadata: TableMetadata): Promise<Swap>;
   close(): Promise<void>;
 }
+
+/** What became of a swap, as far as the metastore says. */
+export type Swap =
+  | { type: 'applied' }
+  /**
+   * `doubtful`: what is between us and the metastore may send a request again, and this may be the answer to the second
+   * of two of which the first came through (apache/iceberg#7151).
+   */
+  | { type: 'rejected'; reason: string; doubtful?: true }
+  | { type: 'unknown'; reason: string };
 
 export interface MetastorePorts {
   store: Store;
@@ -56,6 +61,8 @@ export class MetastoreCatalog implements Catalog {
   readonly #pointers: Pointers;
   readonly #ports: MetastorePorts;
   readonly #warehouse: string;
+  /** By table: metadata of doubtful commits, which a later load finds in the table or deletes. */
+  readonly #refused = new Map<string, Refused[]>();
 
   /** `warehouse` is the URI below which new tables get their location. */
   constructor(pointers: Pointers, warehouse: string, ports: MetastorePorts) {
@@ -82,7 +89,9 @@ export class MetastoreCatalog implements Catalog {
     }
     const text = pointer.location.endsWith('.gz.metadata.json') ? gunzipSync(bytes) : Buffer.from(bytes);
     const metadata = parseMetadata(text.toString('utf8'), pointer.location);
-    return { identifier, metadataLocation: pointer.location, metadata };
+    const table = { identifier, metadataLocation: pointer.location, metadata };
+    await this.#settleRefused(table);
+    return table;
   }
 
   async create(identifier: TableIdentifier, creation: TableCreation): Promise<Table> {
@@ -98,8 +107,9 @@ export class MetastoreCatalog implements Catalog {
     // What it throws may leave open whether the table is there: then so is its metadata.
     const inserted = await this.#pointers.insert(identifier, location, metadata);
     // Whether ours or another worker's: what the catalog says now is the table.
-    if (!inserted) await this.#deleteQuietly(location);
     const table = await this.load(identifier);
+    if (!inserted && table?.metadata['table-uuid'] !== metadata['table-uuid'])
+      await this.#deleteQuietly(location);
     if (!table)
       throw new TransientError(`creating table ${formatIdentifier(identifier)}: it was dropped meanwhile`);
     return table;
@@ -123,13 +133,33 @@ export class MetastoreCatalog implements Catalog {
     }
     const from = { location: base.metadataLocation };
     const outcome = await this.#pointers.swap(base.identifier, from, location, metadata);
-    if (outcome.type === 'rejected') await this.#deleteQuietly(location);
+    if (outcome.type === 'rejected' && outcome.doubtful) this.#keepRefused(base, location);
+    else if (outcome.type === 'rejected') await this.#deleteQuietly(location);
     if (outcome.type !== 'applied') return { type: outcome.type, reason: outcome.reason };
     return { type: 'applied', table: { identifier: base.identifier, metadataLocation: location, metadata } };
   }
 
   close(): Promise<void> {
     return this.#pointers.close();
+  }
+
+  #keepRefused(base: Table, location: string): void {
+    const name = formatIdentifier(base.identifier);
+    this.#refused.set(name, [...(this.#refused.get(name) ?? []), { after: base.metadataLocation, location }]);
+  }
+
+  /** Deletes the metadata of doubtful commits of which the table's log shows that another came in their place. */
+  async #settleRefused({ identifier, metadata, metadataLocation }: Table): Promise<void> {
+    const name = formatIdentifier(identifier);
+    const history = [...metadata['metadata-log'].map((entry) => entry['metadata-file']), metadataLocation];
+    const open: Refused[] = [];
+    for (const refused of this.#refused.get(name) ?? []) {
+      const base = history.indexOf(refused.after);
+      if (base === history.length - 1) open.push(refused);
+      else if (base >= 0 && history[base + 1] !== refused.location)
+        await this.#deleteQuietly(refused.location);
+    }
+    this.#refused.set(name, open);
   }
 
   async #place(identifier: TableIdentifier): Promise<string> {
@@ -151,6 +181,12 @@ export class MetastoreCatalog implements Catalog {
   async #deleteQuietly(location: string): Promise<void> {
     await this.#ports.store.delete(location).catch(() => {});
   }
+}
+
+/** A metadata file, and the one that it was to follow. */
+interface Refused {
+  readonly after: string;
+  readonly location: string;
 }
 
 /** The version in a metadata file's name (`00012-...`), 0 when it has none. */

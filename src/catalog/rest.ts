@@ -1,6 +1,6 @@
 import { FatalError, isRetryable, messageOf, TransientError } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
-import { metadataFromJson, newTableMetadata, type TableMetadata } from '../iceberg/metadata.ts';
+import { mainBranch, metadataFromJson, newTableMetadata, type TableMetadata } from '../iceberg/metadata.ts';
 import type { Requirement, Update } from '../iceberg/update.ts';
 import type { AccessSource } from '../storage/access.ts';
 import {
@@ -71,9 +71,11 @@ export class RestCatalog implements Catalog {
     const name = formatIdentifier(identifier);
     const doing = `creating table ${name}`;
     let answer = await this.#postTable(doing, identifier, creation);
-    if (isMissing(answer)) {
-      await this.#createNamespace(identifier.namespace);
+    // Nessie has 409 for a missing namespace of several levels.
+    if (isMissing(answer) || (answer.status === 409 && /namespace/i.test(answer.words))) {
+      const trouble = await this.#createNamespace(identifier.namespace);
       answer = await this.#postTable(doing, identifier, creation);
+      if (trouble && isMissing(answer)) throw trouble;
     }
     if (answer.renewed) throw new TransientError(`${doing}: ${answer.words}`);
     const exists = answer.status === 409;
@@ -139,21 +141,25 @@ export class RestCatalog implements Catalog {
     );
   }
 
-  /** With those above it: some servers ask for each. One that exists, or that another worker makes, is as good. */
-  async #createNamespace(namespace: readonly string[]): Promise<void> {
+  /**
+   * With those above it: some servers ask for each. One that exists is as good as made.
+   * @returns what went wrong, if it may be that another worker is just making it. @throws {FatalError}
+   */
+  async #createNamespace(namespace: readonly string[]): Promise<Error | undefined> {
+    let trouble: Error | undefined;
     for (let depth = 1; depth <= namespace.length; depth++) {
       const levels = namespace.slice(0, depth);
       const doing = `creating namespace ${levels.join('.')}`;
-      const answer = await this.#client.post(
-        doing,
-        { path: '/namespaces' },
-        { namespace: levels, properties: {} },
-      );
-      if (answer.renewed) throw new TransientError(`${doing}: ${answer.words}`);
-      // Who may not make those above may still find them there.
-      if (answer.status === 200 || answer.status === 409 || depth < namespace.length) continue;
-      throw failureOf(doing, answer);
+      const body = { namespace: levels, properties: {} };
+      const answer = await this.#client.post(doing, { path: '/namespaces' }, body);
+      const failure = answer.renewed
+        ? new TransientError(`${doing}: ${answer.words}`)
+        : failureOf(doing, answer);
+      trouble = answer.status === 200 || answer.status === 409 ? undefined : failure;
     }
+    // Who may not make those above may still find them there.
+    if (trouble && !isRetryable(trouble)) throw trouble;
+    return trouble;
   }
 
   /** Asks for a table's credentials alone where the server has a way to, else for the table. */
@@ -163,7 +169,7 @@ export class RestCatalog implements Catalog {
     const doing = `renewing the credentials of table ${formatIdentifier(identifier)}`;
     const path = `${await this.#client.tablePath(identifier)}/credentials`;
     const token = this.#tokens.get(formatIdentifier(identifier));
-    const answer = await this.#client.get(doing, { path, headers: this.#delegation(), token });
+    const answer = await this.#client.get(doing, { path, token });
     if (isMissing(answer)) return undefined;
     if (answer.status !== 200) throw failureOf(doing, answer);
     const body = answer.json as { 'storage-credentials'?: StorageCredential[] } | undefined;
@@ -202,7 +208,8 @@ function tableOf(identifier: TableIdentifier, json: Json | undefined): Table | u
  * But its prefix, `<branch>|<warehouse>`, may name the Nessie commit that a change is based on: then the table must still
  * be what it was there.
  */
-function nessiePrefix(config: RestConfig, { properties }: TableMetadata): string | undefined {
+function nessiePrefix(config: RestConfig, { properties, refs }: TableMetadata): string | undefined {
+  if (refs[mainBranch]) return undefined;
   const commit = properties['nessie.commit.id'];
   const [, branch, warehouse] = /^([^@|]+)\|(.+)$/.exec(decodeURIComponent(config.prefix)) ?? [];
   if (config.properties['nessie.is-nessie-catalog'] !== 'true' || !commit || !branch) return undefined;

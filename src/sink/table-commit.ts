@@ -37,7 +37,7 @@ import {
  * Lands one flush in one table (protocol "Commit algorithm" and "Check on every attempt").
  *
  * Data files and manifest are written once (I7). Each attempt loads the table anew, asks the ledger, writes a manifest
- * list and asks the catalog to swap. What was never certainly refused may still appear, so nothing of it is deleted (I4).
+ * list and asks the catalog to swap. What the catalog was asked to land may still appear, so its files stay (I4).
  */
 
 /** Closed and uploaded files of one table, with the offsets they stand for. */
@@ -100,11 +100,13 @@ export async function commitFlush(
   const manifest = flush.files.length > 0 ? await writeFlushManifest(flush, ports) : undefined;
   const startedAtMs = ports.clock.monotonicMs();
   let snapshotId: bigint | undefined;
-  let everUnknown = false;
+  let isAsked = false;
+  let refused: readonly Refused[] = [];
   for (let attempt = 1; ; attempt++) {
     let reason: string;
     try {
       const table = await loadSame(flush, name, ports);
+      refused = await settleRefused(refused, table.metadata, ports);
       // One id for all attempts, unless one was applied and then rolled back: no two snapshots of a table have one id.
       if (snapshotId === undefined || hasSnapshot(table.metadata, snapshotId))
         snapshotId = newSnapshotId(ports.random, table.metadata);
@@ -113,14 +115,16 @@ export async function commitFlush(
       const stage: Stage =
         prepared.type === 'staged' && isTooOld(flush, ports) ? { type: 'expired' } : prepared;
       if (stage.type !== 'staged') {
-        if (stage.type !== 'landed' && !everUnknown) await deleteFiles(flush, manifest, ports);
+        if (stage.type !== 'landed' && !isAsked) await deleteAll(filesOf(flush, manifest), ports);
         return { ...stage, attempts: attempt };
       }
+      isAsked = true;
       const outcome = await swap(table, stage, ports);
-      if (outcome.type === 'applied')
+      if (outcome.type === 'applied') {
+        await settleRefused(refused, outcome.table.metadata, ports);
         return { type: 'landed', table: outcome.table, ledger: stage.ledger, snapshotId, attempts: attempt };
-      everUnknown ||= outcome.type === 'unknown';
-      if (outcome.type === 'rejected') await ports.store.delete(stage.manifestList).catch(() => {});
+      }
+      if (outcome.type === 'rejected') refused = [...refused, stage];
       reason = `${outcome.type}: ${outcome.reason}`;
     } catch (error) {
       if (!isRetryable(error)) throw error;
@@ -174,7 +178,14 @@ interface Attempt {
 }
 
 type Stage =
-  | { type: 'staged'; manifestList: string; ledger: Ledger; updates: Update[]; branch: string }
+  | {
+      type: 'staged';
+      manifestList: string;
+      sequenceNumber: number;
+      ledger: Ledger;
+      updates: Update[];
+      branch: string;
+    }
   | { type: 'landed'; table: Table; ledger: Ledger; snapshotId: bigint }
   | { type: 'fenced'; keys: readonly TopicPartitionKey[] }
   | { type: 'expired' };
@@ -240,10 +251,39 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
   return {
     type: 'staged',
     manifestList: manifestList.path,
+    sequenceNumber,
     ledger: verdict.ledger,
     updates,
     branch: options.branch,
   };
+}
+
+/** An attempt that the catalog says it has refused. */
+interface Refused {
+  readonly manifestList: string;
+  readonly sequenceNumber: number;
+}
+
+/**
+ * Deletes the manifest lists of refused attempts in whose place the table has another snapshot. A refusal alone proves
+ * nothing: where a proxy sends requests again, it may be about the second of two, and the first has come through (I4).
+ * @returns those of which the table does not tell yet
+ */
+async function settleRefused(
+  refused: readonly Refused[],
+  metadata: TableMetadata,
+  ports: CommitPorts,
+): Promise<Refused[]> {
+  const open: Refused[] = [];
+  for (const attempt of refused) {
+    const inPlace = metadata.snapshots.find(
+      (snapshot) => snapshot['sequence-number'] === attempt.sequenceNumber,
+    );
+    if (inPlace && inPlace['manifest-list'] !== attempt.manifestList)
+      await deleteAll([attempt.manifestList], ports);
+    else if (metadata['last-sequence-number'] < attempt.sequenceNumber) open.push(attempt);
+  }
+  return open;
 }
 
 function hasSnapshot(metadata: TableMetadata, id: bigint): boolean {
@@ -365,14 +405,13 @@ async function put(location: string, bytes: Uint8Array, ports: CommitPorts): Pro
   );
 }
 
-/** For a flush that certainly never landed. Orphans left by a failed delete are for the cleaner. */
-async function deleteFiles(
-  flush: Flush,
-  manifest: { path: string } | undefined,
-  ports: CommitPorts,
-): Promise<void> {
-  const paths = [...flush.files.map((file) => file.path), ...(manifest ? [manifest.path] : [])];
-  for (const path of paths) await ports.store.delete(path).catch(() => {});
+function filesOf(flush: Flush, manifest: { path: string } | undefined): string[] {
+  return [...flush.files.map((file) => file.path), ...(manifest ? [manifest.path] : [])];
+}
+
+/** For what certainly never landed. Orphans left by a failed delete are for the cleaner. */
+async function deleteAll(locations: readonly string[], ports: CommitPorts): Promise<void> {
+  for (const location of locations) await ports.store.delete(location).catch(() => {});
 }
 
 function metadataFolder(metadata: TableMetadata): string {

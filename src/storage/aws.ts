@@ -133,6 +133,7 @@ function mayPass({ code, status }: AwsFailure): boolean {
     code.includes('Throttl') ||
     status === 408 ||
     status === 429 ||
-    (status !== undefined && status >= 500)
+    // 501: it will never know how.
+    (status !== undefined && status >= 500 && status !== 501)
   );
 }

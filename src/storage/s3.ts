@@ -1,5 +1,5 @@
 import { DeleteObjectCommand, GetObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
-import { AlreadyExistsError, FatalError, NotFoundError, TransientError } from '../base/errors.ts';
+import { AlreadyExistsError, FatalError, messageOf, NotFoundError, TransientError } from '../base/errors.ts';
 import type { AccessSource } from './access.ts';
 import { awsError, awsFailure } from './aws.ts';
 import { type OpenedS3, S3Clients, type S3Timeouts, s3Timeouts } from './s3-client.ts';
@@ -127,15 +127,17 @@ function failure(
   const { code } = awsFailure(error);
   const fatal = (advice: string): FatalError => new FatalError(`${doing}: ${advice}`, { cause: error });
   if (code === 'NoSuchBucket') return fatal(`there is no bucket ${Bucket}: create it`);
+  if (code === 'NotImplemented' && action === 's3:PutObject')
+    return fatal(`this store does not know If-None-Match: use one that does (${messageOf(error)})`);
   const region = regionToldBy(error);
   if (/^(PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException|301)$/.test(code))
     return fatal(
       region
         ? `bucket ${Bucket} is in region ${region}: set store.region to that`
-        : `bucket ${Bucket} is in another region: set store.region to that of the bucket (${(error as Error).message})`,
+        : `bucket ${Bucket} is in another region: set store.region to that of the bucket (${messageOf(error)})`,
     );
   if (code.startsWith('KMS.'))
-    return fatal(`the key of store.encryption cannot be used (${code}: ${(error as Error).message})`);
+    return fatal(`the key of store.encryption cannot be used (${code}: ${messageOf(error)})`);
   const more =
     action === 's3:GetObject'
       ? `, and s3:ListBucket on arn:aws:s3:::${Bucket}, without which a missing object is denied`

@@ -26,6 +26,12 @@ export interface Capabilities {
   readonly history: 'all' | 'newest';
   /** How many levels a namespace may have, up to the 2 that the suite tries. */
   readonly namespaceLevels: 1 | 2;
+  /** A commit to a table without snapshots applies to exactly the table it was made from, whoever writes the metadata. */
+  readonly firstCommitIsStrict?: boolean;
+  /** The location that a commit answers is another than that of the loaded table. */
+  readonly locationVaries?: boolean;
+  /** Who drops a table drops its files. */
+  readonly dropPurges?: boolean;
 }
 
 /** A catalog that tests open. */
@@ -112,6 +118,19 @@ export class CatalogBench<T extends TestedCatalog> {
   /** One attempt to append a file of this name. */
   append(table: Table, file: string, by: Catalog = this.catalog): Promise<CommitOutcome> {
     return tryAppend(by, table, [imaginaryFile(file)], this.ports);
+  }
+
+  /** Whether a first commit to a table applies though somebody has changed that in another way. */
+  get firstIsFree(): boolean {
+    const { serverWritesMetadata, firstCommitIsStrict } = this.under.capabilities;
+    return serverWritesMetadata && !firstCommitIsStrict;
+  }
+
+  /** The table of a commit as it must look when it is loaded. */
+  asLoaded(table: Table): Table {
+    return this.under.capabilities.locationVaries
+      ? { ...table, metadataLocation: expect.stringMatching(/\.metadata\.json$/) }
+      : table;
   }
 
   /** The metadata files that clients have written and not deleted. */

@@ -5,7 +5,7 @@ import { systemRandom } from '../../src/base/random.ts';
 import { type GlueSettings, glueCatalog, gluePointers } from '../../src/catalog/glue.ts';
 import { MemoryStore } from '../../src/storage/memory.ts';
 import { GlueDouble } from '../unit/catalog/glue-double.ts';
-import { freshNamespace } from './catalog-bench.ts';
+import { type CatalogUnderTest, freshNamespace } from './catalog-bench.ts';
 import { type CatalogBehindProxy, catalogFaultSuite } from './catalog-fault-suite.ts';
 import { catalogStormSuite } from './catalog-storm-suite.ts';
 import { catalogSuite } from './catalog-suite.ts';
@@ -19,7 +19,7 @@ beforeAll(() => {
 });
 afterAll(() => vi.unstubAllEnvs());
 
-async function open(): Promise<CatalogBehindProxy> {
+async function open(): Promise<CatalogBehindProxy & CatalogUnderTest> {
   const glue = await GlueDouble.start();
   const proxy = await HttpProxy.start({ target: glue.endpoint });
   const files = new MemoryStore();
@@ -60,4 +60,4 @@ async function open(): Promise<CatalogBehindProxy> {
 
 catalogSuite('Glue', open);
 catalogFaultSuite('Glue', 'http', open);
-catalogStormSuite('Glue', 'http', open, [1, 2]);
+catalogStormSuite('Glue', 'http', open);

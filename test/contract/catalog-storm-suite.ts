@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Fault, FaultRule } from '../../localstack/lib/faults.ts';
 import { type Clock, systemClock } from '../../src/base/clock.ts';
@@ -6,6 +7,7 @@ import { seededRandom, systemRandom, uuid } from '../../src/base/random.ts';
 import type { Catalog, Table } from '../../src/catalog/catalog.ts';
 import { type Ledger, resolveLedger } from '../../src/sink/ledger.ts';
 import { type CommitOptions, commitFlush, type Flush } from '../../src/sink/table-commit.ts';
+import type { Store } from '../../src/storage/store.ts';
 import { LogBook } from '../unit/sink/lake.ts';
 import { imaginaryFile } from './appends.ts';
 import { benchFor, checkHistory, creation } from './catalog-bench.ts';
@@ -142,6 +144,8 @@ class Writer {
   readonly store: WatchedStore;
   /** All that is named in attempts whose outcome was unknown. */
   readonly unknown = new Set<string>();
+  /** What a commit writes: one that nobody waits for any longer goes on beside the next. */
+  readonly #committing = new AsyncLocalStorage<string[]>();
   readonly #under: CatalogBehindProxy;
   readonly #table: Table;
   readonly #partition: number;
@@ -158,7 +162,7 @@ class Writer {
   async run(): Promise<void> {
     const key = `orders-${this.#partition}`;
     const direct = await this.#under.direct(this.#under.store);
-    const catalog = await this.#under.catalog(this.store);
+    const catalog = await this.#under.catalog(this.#noting());
     const ports = {
       catalog: this.#watching(catalog),
       store: this.store,
@@ -209,13 +213,27 @@ class Writer {
     };
   }
 
+  /** The store, with a note of which commit has written what. */
+  #noting(): Store {
+    return {
+      put: (location, parts) => {
+        this.#committing.getStore()?.push(location);
+        return this.store.put(location, parts);
+      },
+      get: (location) => this.store.get(location),
+      delete: (location) => this.store.delete(location),
+    };
+  }
+
   /** The catalog, with a look at what each commit names and how it ends. */
   #watching(catalog: Catalog): Catalog {
     const commit: Catalog['commit'] = async (base, requirements, updates) => {
-      const before = new Set(this.store.written);
+      const written: string[] = [];
       let type = 'unknown';
       try {
-        const outcome = await catalog.commit(base, requirements, updates);
+        const outcome = await this.#committing.run(written, () =>
+          catalog.commit(base, requirements, updates),
+        );
         ({ type } = outcome);
         return outcome;
       } finally {
@@ -225,7 +243,7 @@ class Writer {
           );
           for (const named of await objectsOf(snapshots, this.#under.store)) this.unknown.add(named);
           // The metadata file, where the client writes it.
-          for (const location of this.store.written) if (!before.has(location)) this.unknown.add(location);
+          for (const location of written) this.unknown.add(location);
         }
       }
     };

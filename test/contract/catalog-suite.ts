@@ -81,7 +81,7 @@ export function catalogSuite(name: string, open: () => Promise<CatalogUnderTest>
         const table = applied(outcome);
         expect(table.metadataLocation).not.toBe(base.metadataLocation);
         expect(table.metadata['table-uuid']).toBe(base.metadata['table-uuid']);
-        expect(await (await bench.client()).load(bench.orders)).toEqual(table);
+        expect(await (await bench.client()).load(bench.orders)).toEqual(bench.asLoaded(table));
         await bench.check(['a']);
         expect(branchHead(table.metadata, mainBranch)).toMatchObject({
           'sequence-number': 1,
@@ -99,7 +99,7 @@ export function catalogSuite(name: string, open: () => Promise<CatalogUnderTest>
         let table = await bench.catalog.create(bench.orders, creation);
         const files = Array.from({ length: 12 }, (_, i) => `file-${i}`);
         for (const file of files) table = applied(await bench.append(table, file));
-        expect(await bench.check(files)).toEqual(table);
+        expect(await bench.check(files)).toEqual(bench.asLoaded(table));
       });
 
       test('keeps snapshot ids of 63 bits and long texts of any script', async () => {
@@ -172,11 +172,13 @@ export function catalogSuite(name: string, open: () => Promise<CatalogUnderTest>
         const table = applied(await bench.append(base, 'a'));
         await bench.under.drop(bench.orders);
         expect(await bench.catalog.load(bench.orders)).toBeUndefined();
-        expect((await bench.append(table, 'b')).type).toBe('rejected');
+        // To append to a table with snapshots their files are needed.
+        const stales = bench.under.capabilities.dropPurges ? [base] : [base, table];
+        for (const stale of stales) expect((await bench.append(stale, 'b')).type).toBe('rejected');
         expect(await bench.catalog.load(bench.orders)).toBeUndefined();
         const anew = await bench.catalog.create(bench.orders, creation);
         expect(anew.metadata['table-uuid']).not.toBe(base.metadata['table-uuid']);
-        for (const stale of [base, table]) expect((await bench.append(stale, 'c')).type).toBe('rejected');
+        for (const stale of stales) expect((await bench.append(stale, 'c')).type).toBe('rejected');
         expect(await bench.check([], 0)).toEqual(anew);
         expect((await bench.append(anew, 'd')).type).toBe('applied');
         await bench.check(['d']);
@@ -190,7 +192,7 @@ export function catalogSuite(name: string, open: () => Promise<CatalogUnderTest>
         const requirement = { type: 'assert-table-uuid', uuid: base.metadata['table-uuid'] } as const;
         await other.commit(base, [requirement], [{ action: 'set-properties', updates: { theirs: '1' } }]);
         const outcome = await bench.append(base, 'a');
-        expect(outcome.type).toBe(bench.under.capabilities.serverWritesMetadata ? 'applied' : 'rejected');
+        expect(outcome.type).toBe(bench.firstIsFree ? 'applied' : 'rejected');
         if (outcome.type === 'rejected') applied(await bench.append(await bench.load(), 'a'));
         const table = await bench.check(['a']);
         expect(table.metadata.properties).toMatchObject({ theirs: '1', owner: 'me' });
@@ -206,7 +208,7 @@ export function catalogSuite(name: string, open: () => Promise<CatalogUnderTest>
           'added',
         ]);
         const outcome = await bench.append(base, 'a');
-        expect(outcome.type).toBe(bench.under.capabilities.serverWritesMetadata ? 'applied' : 'rejected');
+        expect(outcome.type).toBe(bench.firstIsFree ? 'applied' : 'rejected');
         if (outcome.type === 'rejected') applied(await bench.append(seen, 'a'));
         const { metadata } = await bench.check(['a']);
         expect(metadata['current-schema-id']).toBe(seen.metadata['current-schema-id']);
@@ -216,10 +218,7 @@ export function catalogSuite(name: string, open: () => Promise<CatalogUnderTest>
 
     test('committers that race lose nothing, and nothing is in the table twice', async () => {
       const [committers, each] = [4, 10];
-      await bench.catalog.create(bench.orders, {
-        ...creation,
-        properties: { 'write.metadata.previous-versions-max': '1' },
-      });
+      await bench.catalog.create(bench.orders, creation);
       const races = await Promise.all(
         Array.from({ length: committers }, async (_, committer) => {
           const by = await bench.client();
@@ -240,7 +239,7 @@ export function catalogSuite(name: string, open: () => Promise<CatalogUnderTest>
       await bench.check(files);
       // It was a race.
       expect(races.reduce((sum, rejected) => sum + rejected, 0)).toBeGreaterThan(0);
-      // Those of rejected attempts are gone.
+      // Those of rejected attempts are gone: the log of the table tells that others came in their place.
       if (!bench.under.capabilities.serverWritesMetadata)
         expect(bench.metadataFiles()).toHaveLength(files.length + 1);
     });

@@ -228,7 +228,12 @@ export class Chaos {
     const next = change(this.#job(), life.metadata);
     if (!next) return;
     const to = `${life.location.replace(/\/[^/]*$/, '')}/foreign-${world.random.below(1e9)}-${tables.moves}.metadata.json`;
-    tables.objects.put(to, Buffer.from(writeMetadata(next)), world.nowMs);
+    const log = [
+      ...life.metadata['metadata-log'],
+      { 'timestamp-ms': life.metadata['last-updated-ms'], 'metadata-file': life.location },
+    ];
+    const written = writeMetadata({ ...next, 'metadata-log': log.slice(-100) });
+    tables.objects.put(to, Buffer.from(written), world.nowMs);
     world.note(`${table}: foreign ${what}`);
     happened.add(what);
     if (what === 'rollback') life.wasRolledBack = true;

@@ -40,6 +40,8 @@ export interface Features {
   readonly outage: boolean;
   /** Everybody sleeps for days, while a cleaner takes orphans. */
   readonly longSleep: boolean;
+  /** What is before the metastore sends some requests again, and only the second one's answer is heard. */
+  readonly doubled: boolean;
 }
 
 export function drawFeatures(random: Random & { float(): number; below(n: number): number }): Features {
@@ -72,6 +74,7 @@ export function drawFeatures(random: Random & { float(): number; below(n: number
     values: has(0.12) ? (has(0.5) ? 'described' : 'avro') : 'json',
     outage: has(0.06),
     longSleep: has(0.08),
+    doubled: has(0.2),
   };
 }
 

@@ -62,7 +62,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'files are deleted when fenced after an unknown outcome (I4)',
     file: 'sink/table-commit.ts',
-    find: "if (stage.type !== 'landed' && !everUnknown)",
+    find: "if (stage.type !== 'landed' && !isAsked)",
     replace: "if (stage.type !== 'landed')",
     from: 22,
     seedsMax: 100,
@@ -70,15 +70,29 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the manifest list is deleted after an unknown outcome (I4)',
     file: 'sink/table-commit.ts',
-    find: "if (outcome.type === 'rejected') await",
-    replace: 'await',
+    find: "if (outcome.type === 'rejected') refused = ",
+    replace: 'await ports.store.delete(stage.manifestList).catch(() => {}); refused = ',
     seedsMax: 40,
+  },
+  {
+    name: 'a refusal is believed without a look at the table (I4)',
+    file: 'sink/table-commit.ts',
+    find: "if (inPlace && inPlace['manifest-list'] !== attempt.manifestList)",
+    replace: '',
+    seedsMax: 100,
+  },
+  {
+    name: 'metadata of a doubtful refusal is deleted at once (I4)',
+    file: 'catalog/metastore.ts',
+    find: "if (outcome.type === 'rejected' && outcome.doubtful)",
+    replace: "if (outcome.type === 'rejected' && outcome.reason === '')",
+    seedsMax: 100,
   },
   {
     name: 'an unknown outcome is taken for a success',
     file: 'sink/table-commit.ts',
-    find: "if (outcome.type === 'applied')\n",
-    replace: "if (outcome.type !== 'rejected')\n",
+    find: "if (outcome.type === 'applied') {",
+    replace: "if (outcome.type !== 'rejected') {",
     seedsMax: 100,
   },
   {

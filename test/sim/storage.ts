@@ -79,8 +79,11 @@ export class SimPointers {
   }
 }
 
-/** The metastore as one process sees it. Of a lost answer to a swap nobody knows what became of it. */
-export function simPointers(server: SimPointers, process: Process): Pointers {
+/**
+ * The metastore as one process sees it. Of a lost answer to a swap nobody knows what became of it; when requests may be
+ * `doubled`, a refusal may be about the second of two, of which the first has come through.
+ */
+export function simPointers(server: SimPointers, process: Process, doubled: boolean): Pointers {
   return {
     async get(identifier) {
       const location = await process.call('get table', () =>
@@ -94,11 +97,14 @@ export function simPointers(server: SimPointers, process: Process): Pointers {
       const request = { worker: process.name, table: formatIdentifier(identifier), to };
       server.onRequest(request);
       try {
-        const applied = await process.call('swap', () =>
-          server.swap(request.table, from.location, to, process.name),
-        );
+        let applied = false;
+        const heard = await process.call('swap', () => {
+          applied = server.swap(request.table, from.location, to, process.name);
+          return applied && !(doubled && process.world.chance(0.2));
+        });
         server.onAnswer(request, applied ? 'applied' : 'rejected');
-        return applied ? { type: 'applied' } : { type: 'rejected', reason: 'the table has moved' };
+        if (heard) return { type: 'applied' };
+        return { type: 'rejected', reason: 'the table has moved', ...(doubled ? { doubtful: true } : {}) };
       } catch (error) {
         const reason = messageOf(error);
         const type = reason.endsWith('refused') ? 'rejected' : 'unknown';

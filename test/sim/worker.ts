@@ -53,10 +53,14 @@ export class SimWorker {
     const lanes = Array.from({ length: features.lanes }, () =>
       this.#slow(inlineLane({ ...ports, store, encoder: offsetEncoder, fetch: registryFetch(process) })),
     );
-    const catalog = new MetastoreCatalog(simPointers(tables.pointers, process), 'mem://lake', {
-      ...ports,
-      store,
-    });
+    const catalog = new MetastoreCatalog(
+      simPointers(tables.pointers, process, features.doubled),
+      'mem://lake',
+      {
+        ...ports,
+        store,
+      },
+    );
     const options = { ...world.options, worker: process.name };
     this.sink = new Sink(options, { ...ports, source: this.source, lanes, catalog, store });
     if (features.large) this.source.onStep = () => this.#checkHeld();

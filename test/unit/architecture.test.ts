@@ -106,6 +106,7 @@ test('the exactly-once core runs on ports: what it reaches is ours and has no ef
     'catalog/sqlite.ts',
     'catalog/postgres.ts',
     'storage/local.ts',
+    'storage/s3.ts',
     'lane/thread-lane.ts',
   ];
   for (const adapter of adapters) {

@@ -7,35 +7,50 @@ import { S3Store, s3Limits } from '../../../src/storage/s3.ts';
 import { storeSuite } from '../../contract/store-suite.ts';
 import { Localstack } from '../../tools/localstack.ts';
 
-const parts = await Localstack.start(['seaweedfs']);
+const parts = await Localstack.start(['seaweedfs', 'ministack']);
 afterAll(() => parts.stop());
+const { env } = parts;
 
-const endpoint = parts.env['FRAZIL_SEAWEEDFS_S3']!;
-const bucket = parts.env['FRAZIL_SEAWEEDFS_BUCKET']!;
-const credentials = {
-  accessKeyId: parts.env['FRAZIL_SEAWEEDFS_ACCESS_KEY']!,
-  secretAccessKey: parts.env['FRAZIL_SEAWEEDFS_SECRET_KEY']!,
+interface Server {
+  name: string;
+  endpoint: string;
+  bucket: string;
+  credentials: { accessKeyId: string; secretAccessKey: string };
+}
+
+const seaweed: Server = {
+  name: 'SeaweedFS',
+  endpoint: env['FRAZIL_SEAWEEDFS_S3']!,
+  bucket: env['FRAZIL_SEAWEEDFS_BUCKET']!,
+  credentials: {
+    accessKeyId: env['FRAZIL_SEAWEEDFS_ACCESS_KEY']!,
+    secretAccessKey: env['FRAZIL_SEAWEEDFS_SECRET_KEY']!,
+  },
 };
-const root = `s3://${bucket}/${randomUUID()}`;
-const opens: StorageAccess = { prefix: `s3://${bucket}/`, ...credentials };
-const store = new S3Store({ endpoint }, async () => opens);
+const ministack: Server = {
+  name: 'MiniStack',
+  endpoint: env['FRAZIL_AWS']!,
+  bucket: 'lake',
+  credentials: { accessKeyId: 'any', secretAccessKey: 'any' },
+};
 
 /** 5 MiB are the least that S3 takes as a part. */
 const sliceBytes = 5 * 1024 * 1024;
-const slicing = new S3Store({ endpoint }, async () => opens, {
-  ...s3Limits,
-  wholeBytesMax: sliceBytes,
-  sliceBytes,
-});
-const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
 
-async function openUploads(): Promise<number> {
-  const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
-  return Uploads?.length ?? 0;
-}
+describe.each([seaweed, ministack])('$name as a store', ({ endpoint, bucket, credentials }) => {
+  const root = `s3://${bucket}/${randomUUID()}`;
+  const opens: StorageAccess = { prefix: `s3://${bucket}/`, ...credentials };
+  const store = new S3Store({ endpoint }, async () => opens);
+  const limits = { ...s3Limits, wholeBytesMax: sliceBytes, sliceBytes };
+  const slicing = new S3Store({ endpoint }, async () => opens, limits);
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
 
-describe('SeaweedFS as a store', () => {
-  // Ten writers of one name keep it busy for seconds: those who lose wait for a lock.
+  async function openUploads(): Promise<number> {
+    const { Uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+    return Uploads?.length ?? 0;
+  }
+
+  // Ten writers of one name keep SeaweedFS busy for seconds: those who lose wait for a lock.
   storeSuite(store, root, { rounds: 1, writers: 10 });
 
   test('takes a large object in parts', async () => {
@@ -79,16 +94,17 @@ describe('SeaweedFS as a store', () => {
     expect(await openUploads()).toBe(0);
   });
 
-  test('names what is wrong with bucket or credentials', async () => {
-    await expect(store.put('s3://no-such-bucket/a', [])).rejects.toThrow(
-      'writing s3://no-such-bucket/a: there is no bucket no-such-bucket: create it',
-    );
-    await expect(store.get('s3://no-such-bucket/a')).rejects.toThrow(FatalError);
-    const stranger = new S3Store({ endpoint }, async () => ({ ...opens, secretAccessKey: 'wrong' }));
-    const refused = await stranger.get(`${root}/a`).catch((error: unknown) => error);
-    expect(refused).toBeInstanceOf(FatalError);
-    expect((refused as Error).message).toContain(
-      'the credentials are not accepted: check access key, secret',
-    );
+  test('says that a bucket is missing', async () => {
+    const missing = `s3://no-such-bucket/${randomUUID()}`;
+    for (const call of [() => store.put(missing, []), () => store.get(missing)])
+      await expect(call()).rejects.toThrow(': there is no bucket no-such-bucket: create it');
   });
+});
+
+test('a wrong secret is named as such', async () => {
+  const access: StorageAccess = { prefix: 's3://', ...seaweed.credentials, secretAccessKey: 'wrong' };
+  const stranger = new S3Store({ endpoint: seaweed.endpoint }, async () => access);
+  const refused = await stranger.get(`s3://${seaweed.bucket}/a`).catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(FatalError);
+  expect((refused as Error).message).toContain('the credentials are not accepted: check access key, secret');
 });

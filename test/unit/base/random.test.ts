@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fraction, seededRandom, systemRandom, uuid } from '../../../src/base/random.ts';
+import { fraction, seededRandom, systemRandom, timedUuid, uuid } from '../../../src/base/random.ts';
 
 const form = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
@@ -15,6 +15,13 @@ test('a uuid keeps the 122 random bits where they are', () => {
   const bytes = (value: number) => ({ bytes: (length: number) => new Uint8Array(length).fill(value) });
   expect(uuid(bytes(0xff))).toBe('ffffffff-ffff-4fff-bfff-ffffffffffff');
   expect(uuid(bytes(0x00))).toBe('00000000-0000-4000-8000-000000000000');
+});
+
+test('a timed uuid begins with the time and keeps the 74 random bits where they are', () => {
+  const bytes = (value: number) => ({ bytes: (length: number) => new Uint8Array(length).fill(value) });
+  // The time is that of RFC 9562, appendix A.6.
+  expect(timedUuid(0x017f22e279b0, bytes(0xff))).toBe('017f22e2-79b0-7fff-bfff-ffffffffffff');
+  expect(timedUuid(0x017f22e279b0, bytes(0x00))).toBe('017f22e2-79b0-7000-8000-000000000000');
 });
 
 test('a seed gives the same stream again, another seed another one', () => {

@@ -94,7 +94,7 @@ test('a commit whose metastore fails without an outcome keeps its metadata', asy
   expect(metadataFiles(store)).toHaveLength(2);
 });
 
-test('a commit that was rejected leaves no metadata, even where deleting fails', async () => {
+test('a commit that was certainly rejected leaves no metadata, even where deleting fails', async () => {
   class Undeletable extends MemoryStore {
     deletes = 0;
     override async delete(): Promise<void> {
@@ -111,6 +111,60 @@ test('a commit that was rejected leaves no metadata, even where deleting fails',
     reason: 'moved',
   });
   expect(store.deletes).toBe(1);
+});
+
+const doubtful = { type: 'rejected', reason: 'moved', doubtful: true } as const;
+
+test('metadata of a doubtful refusal is deleted once another commit has come in its place', async () => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const base = await catalogOver(pointers, store).create(orders, creation());
+  const catalog = catalogOver({ ...pointers, swap: async () => doubtful }, store);
+  expect(await commitSnapshot(catalog, base, 1n)).toEqual({ type: 'rejected', reason: 'moved' });
+  expect(await catalog.load(orders)).toEqual(base);
+  expect(metadataFiles(store), 'nothing has come in its place yet').toHaveLength(2);
+  const { table } = (await commitSnapshot(catalogOver(pointers, store), base, 2n)) as { table: Table };
+  await catalog.load(orders);
+  expect(metadataFiles(store)).toEqual([base.metadataLocation, table.metadataLocation]);
+});
+
+test('metadata of a doubtful refusal stays when the table has it, now or in its log', async () => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const lying: Pointers = {
+    ...pointers,
+    swap: async (...args) => {
+      await pointers.swap(...args);
+      return doubtful;
+    },
+  };
+  await catalogOver(pointers, store).create(orders, creation());
+  for (const isCurrent of [true, false]) {
+    const catalog = catalogOver(lying, store);
+    const before = (await catalog.load(orders))!;
+    expect((await commitSnapshot(catalog, before, isCurrent ? 1n : 2n)).type).toBe('rejected');
+    const { metadataLocation } = (await catalogOver(pointers, store).load(orders))!;
+    expect(metadataLocation).not.toBe(before.metadataLocation);
+    if (!isCurrent) {
+      const others = catalogOver(pointers, store);
+      expect((await commitSnapshot(others, (await others.load(orders))!, 3n)).type).toBe('applied');
+    }
+    await catalog.load(orders);
+    expect(metadataFiles(store)).toContain(metadataLocation);
+  }
+  expect(metadataFiles(store)).toHaveLength(4);
+});
+
+test('metadata of a doubtful refusal stays when the log of the table does not go back that far', async () => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const others = catalogOver(pointers, store);
+  const base = await others.create(orders, creation({ 'write.metadata.previous-versions-max': '1' }));
+  const catalog = catalogOver({ ...pointers, swap: async () => doubtful }, store);
+  await commitSnapshot(catalog, base, 1n);
+  for (const id of [2n, 3n]) await commitSnapshot(others, (await others.load(orders))!, id);
+  await catalog.load(orders);
+  expect(metadataFiles(store)).toHaveLength(4);
 });
 
 test.each([

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { TransientError } from '../../../src/base/errors.ts';
 import { inlineLane } from '../../../src/lane/inline.ts';
 import type { Lane } from '../../../src/lane/lane.ts';
@@ -328,6 +328,35 @@ describe('a flush', () => {
 
   test('of a table that was never opened fails, and says so', async () => {
     await expect(lane.flush('shop.nowhere')).rejects.toThrow('lane: table shop.nowhere was never opened');
+  });
+});
+
+describe('uploading', () => {
+  test('goes on while the next files are filled, of two files at most at once', async () => {
+    await opened({ properties: { 'write.target-file-size-bytes': '1' } });
+    const uploads: (() => void)[] = [];
+    const put = ports.store.put.bind(ports.store);
+    ports.store.put = async (location, parts) => {
+      await new Promise<void>((done) => uploads.push(done));
+      return put(location, parts);
+    };
+    const file = (n: number): ReturnType<Lane['append']> =>
+      lane.append(setOf(n, [{ n, region: 'x'.repeat(5 * 1024 * 1024) }]));
+    await file(0);
+    await file(1);
+    expect(uploads).toHaveLength(2);
+
+    const third = file(2);
+    await vi.waitFor(() => expect([ports.encoder.opened, ports.encoder.open_]).toEqual([3, 0]));
+    expect(uploads).toHaveLength(2);
+    uploads[0]!();
+    await third;
+    expect([uploads.length, ports.store.objects.size]).toEqual([3, 1]);
+
+    const flushed = lane.flush(table);
+    for (const done of uploads) done();
+    const { files } = await flushed;
+    expect(files.map(({ path }) => ports.store.objects.has(path))).toEqual([true, true, true]);
   });
 });
 

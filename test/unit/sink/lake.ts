@@ -20,7 +20,8 @@ export type Fate =
   | 'rejected'
   | 'unknown, applied'
   | 'unknown, not applied'
-  | 'no answer, applied';
+  | 'no answer, applied'
+  | 'rejected, applied';
 
 /** Records everything that is logged, as `level message`. */
 export class LogBook implements Log {
@@ -100,6 +101,9 @@ export class Lake<C extends Clock = LakeClock> {
     const outcome = await this.pointers.swap(...args);
     if (fate === 'applied') return outcome;
     if (fate === 'no answer, applied') throw new TransientError('the connection broke');
+    // A proxy has sent the request twice: this is the answer to the second.
+    if (fate === 'rejected, applied')
+      return { type: 'rejected', reason: 'the table has moved', doubtful: true };
     return { type: 'unknown', reason: 'the answer was lost' };
   }
 

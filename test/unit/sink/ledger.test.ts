@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FatalError } from '../../../src/base/errors.ts';
+import type { Snapshot } from '../../../src/iceberg/metadata.ts';
 import {
   decideRollback,
   type Ledger,
@@ -181,6 +182,23 @@ describe('what a table says about the pipeline', () => {
       .own(ledger([9]))
       .expired(1n, 2n);
     expect(resolve(history)).toMatchObject({ type: 'rolledBack', lineage: 'expired' });
+  });
+
+  test('the ledger of the property, when a catalog shows the newest snapshot only and without its parent (Nessie)', () => {
+    const history = new History()
+      .own(ledger([5]))
+      .own(ledger([9]))
+      .foreign()
+      .expired(1n, 2n);
+    const [{ 'parent-snapshot-id': _, ...newest }] = history.metadata.snapshots as [Snapshot];
+    history.metadata = { ...history.metadata, snapshots: [newest] };
+    // Elsewhere that is a history that begins anew.
+    expect(resolve(history).type).toBe('rolledBack');
+    history.properties({ 'nessie.commit.id': 'c0ffee' });
+    expect(resolve(history)).toEqual({ type: 'known', ledger: ledger([9]) });
+    // What stands at the very beginning has lost nothing.
+    history.metadata = { ...history.metadata, snapshots: [{ ...newest, 'sequence-number': 1 }] };
+    expect(resolve(history).type).toBe('rolledBack');
   });
 
   test('nothing, when the property is about another branch', () => {

@@ -158,7 +158,7 @@ describe('an attempt that was rejected', () => {
     expect(await head()).toMatchObject({ 'sequence-number': 2, summary: { 'total-data-files': '2' } });
   });
 
-  test('is not made again when others have landed its offsets: its files are deleted', async () => {
+  test('is not made again when others have landed its offsets: its files are left to the cleaner of orphans', async () => {
     const mine = await flushOf('a', [claim(0, 3)]);
     const theirs = await flushOf('b', [claim(0, 4)]);
     lake.beforeSwap = async (swap) => {
@@ -167,50 +167,62 @@ describe('an attempt that was rejected', () => {
     };
     expect(await commit(mine)).toEqual({ type: 'fenced', keys: ['orders-0'], attempts: 2 });
     expect(await lake.files()).toEqual([b]);
-    expect(lake.objects(a)).toEqual([]);
-    expect(lake.objects('a-m0.avro')).toEqual([]);
+    expect(lake.objects(a)).toEqual([a]);
+    expect(lake.objects('/snap-')).toEqual([(await head())['manifest-list']]);
     expect(await lake.resolve()).toEqual({ type: 'known', ledger: ledger([4]) });
   });
 });
 
-describe.each(['unknown, applied', 'no answer, applied'] as const)('an attempt that was %s', (fate) => {
-  test('is found in the table: it landed once, and nothing is deleted (I4)', async () => {
-    lake.fates.push(fate);
-    const landing = await commit(await flushOf('a', [claim(0, 3)]));
-    expect(landing).toMatchObject({
-      type: 'landed',
-      attempts: 2,
-      ledger: ledger([3]),
-      snapshotId: (await head())['snapshot-id'],
-    });
-    expect(lake.swaps).toBe(1);
-    expect(await lake.files()).toEqual([a]);
-  });
-
-  test('is found also under commits that others have put on top of it', async () => {
-    lake.fates.push(fate);
-    const mine = await flushOf('a', [claim(0, 3)]);
-    const theirs = await flushOf('b', [claim(3, 5)]);
-    lake.clock.meanwhile = async () => {
-      await commitFlush(theirs, options, { ...lake, catalog: lake.others });
-      await foreignAppend('f');
-    };
-    expect(await commit(mine)).toMatchObject({ type: 'landed', attempts: 2, ledger: ledger([5]) });
-    expect(await lake.files()).toEqual([a, b, 'memory://data/f.parquet']);
-  });
-
-  test('whose snapshot has expired is taken for fenced, and its files, which are in the table, are kept', async () => {
-    lake.fates.push(fate);
-    const mine = await flushOf('a', [claim(0, 3)]);
-    lake.clock.meanwhile = async () => {
-      await foreignAppend('f');
-      await lake.change((metadata) => ({ ...metadata, snapshots: metadata.snapshots.slice(-1) }));
-    };
-    expect(await commit(mine)).toEqual({ type: 'fenced', keys: ['orders-0'], attempts: 2 });
-    for (const path of await lake.files()) expect(lake.objects(path), path).toHaveLength(1);
-    expect(await lake.files()).toContain(a);
-  });
+test('a flush whose offsets others have landed before it was ever tried leaves no files', async () => {
+  const mine = await flushOf('a', [claim(0, 3)]);
+  await commit(await flushOf('b', [claim(0, 4)]));
+  expect(await commit(mine)).toEqual({ type: 'fenced', keys: ['orders-0'], attempts: 1 });
+  expect(await lake.files()).toEqual([b]);
+  expect(lake.objects(a)).toEqual([]);
+  expect(lake.objects('a-m0.avro')).toEqual([]);
 });
+
+describe.each(['unknown, applied', 'no answer, applied', 'rejected, applied'] as const)(
+  'an attempt that was %s',
+  (fate) => {
+    test('is found in the table: it landed once, and nothing is deleted (I4)', async () => {
+      lake.fates.push(fate);
+      const landing = await commit(await flushOf('a', [claim(0, 3)]));
+      expect(landing).toMatchObject({
+        type: 'landed',
+        attempts: 2,
+        ledger: ledger([3]),
+        snapshotId: (await head())['snapshot-id'],
+      });
+      expect(lake.swaps).toBe(1);
+      expect(await lake.files()).toEqual([a]);
+    });
+
+    test('is found also under commits that others have put on top of it', async () => {
+      lake.fates.push(fate);
+      const mine = await flushOf('a', [claim(0, 3)]);
+      const theirs = await flushOf('b', [claim(3, 5)]);
+      lake.clock.meanwhile = async () => {
+        await commitFlush(theirs, options, { ...lake, catalog: lake.others });
+        await foreignAppend('f');
+      };
+      expect(await commit(mine)).toMatchObject({ type: 'landed', attempts: 2, ledger: ledger([5]) });
+      expect(await lake.files()).toEqual([a, b, 'memory://data/f.parquet']);
+    });
+
+    test('whose snapshot has expired is taken for fenced, and its files, which are in the table, are kept', async () => {
+      lake.fates.push(fate);
+      const mine = await flushOf('a', [claim(0, 3)]);
+      lake.clock.meanwhile = async () => {
+        await foreignAppend('f');
+        await lake.change((metadata) => ({ ...metadata, snapshots: metadata.snapshots.slice(-1) }));
+      };
+      expect(await commit(mine)).toEqual({ type: 'fenced', keys: ['orders-0'], attempts: 2 });
+      for (const path of await lake.files()) expect(lake.objects(path), path).toHaveLength(1);
+      expect(await lake.files()).toContain(a);
+    });
+  },
+);
 
 describe('an attempt of which nobody knows whether it was applied', () => {
   test('and that was not, is made again, and its manifest list is kept: it may still appear', async () => {

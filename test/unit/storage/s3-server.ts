@@ -21,7 +21,13 @@ interface Answer {
 }
 
 /** What is done instead of answering as S3 would: an answer, a cut connection, or silence. */
-export type Fault = Answer | 'cut' | 'silent' | { applied: 'cut' | 'silent' } | { brokenOff: number };
+export type Fault =
+  | Answer
+  | 'cut'
+  | 'silent'
+  | { applied: 'cut' | 'silent' }
+  /** The answer begins, and after so many bytes it ends or nothing more comes. */
+  | { begun: number; end: 'cut' | 'silent' };
 
 interface Held {
   body: Buffer;
@@ -83,10 +89,12 @@ export class S3Server implements AsyncDisposable {
     const fault = at < 0 ? undefined : this.#faults.splice(at, 1)[0]!.fault;
     if (fault === undefined) return send(response, this.#answer(request));
     if (typeof fault === 'object' && 'status' in fault) return send(response, fault);
-    if (typeof fault === 'object' && 'brokenOff' in fault) {
-      const { body } = this.#answer(request);
-      response.writeHead(200, { 'content-length': Buffer.byteLength(body!) });
-      response.write(body!.slice(0, fault.brokenOff), () => response.destroy());
+    if (typeof fault === 'object' && 'begun' in fault) {
+      const body = this.#answer(request).body as Buffer;
+      response.writeHead(200, { 'content-length': body.length });
+      response.write(body.subarray(0, fault.begun), () => {
+        if (fault.end === 'cut') response.destroy();
+      });
       return;
     }
     if (typeof fault === 'object') this.#answer(request);

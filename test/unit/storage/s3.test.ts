@@ -60,6 +60,10 @@ describe('a write', () => {
     ['the connection is cut after it is done', { applied: 'cut' }],
     ['the server is too busy', refusal(503, 'SlowDown')],
     ['the server fails', refusal(500, 'InternalError')],
+    [
+      'a proxy fails',
+      { status: 502, headers: { 'content-type': 'text/html' }, body: '<html>Bad gateway<br>' },
+    ],
   ];
   test.each(lost)('succeeds although %s', async (_what, fault) => {
     server.fail('put', fault);
@@ -188,8 +192,11 @@ describe('a write in parts', () => {
 describe('a read', () => {
   test('that breaks off in the middle may be tried again, and is never taken for the object', async () => {
     await store.put(location, [new Uint8Array(900)]);
-    server.fail('get', { brokenOff: 500 });
-    expect(await failing(store.get(location))).toBeInstanceOf(TransientError);
+    const listening = new S3Store(settings, async () => opens, { ...limits, silenceMs: 150 });
+    for (const end of ['cut', 'silent'] as const) {
+      server.fail('get', { begun: 500, end });
+      expect(await failing(listening.get(location))).toBeInstanceOf(TransientError);
+    }
     expect(await store.get(location)).toHaveLength(900);
   });
 
@@ -243,6 +250,10 @@ test.each<[Fault, string]>([
   [
     refusal(400, 'KMS.DisabledException', 'the key is disabled'),
     'the key of store.encryption cannot be used (KMS.DisabledException: the key is disabled)',
+  ],
+  [
+    refusal(501, 'NotImplemented', 'a header is not implemented'),
+    'this store does not know If-None-Match: use one that does (a header is not implemented)',
   ],
   [refusal(400, 'EntityTooLarge', 'too large'), 'EntityTooLarge: too large, status 400'],
 ])('a refusal that is for a person is fatal and names what to change: %j', async (fault, message) => {
