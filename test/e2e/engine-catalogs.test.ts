@@ -1,12 +1,22 @@
 import { afterAll, afterEach, beforeAll, expect, inject, test, vi } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { systemRandom } from '../../src/base/random.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { unpartitioned } from '../../src/iceberg/partition-spec.ts';
+import { openCatalog } from '../../src/worker/open.ts';
+import { append, writeDataFile } from '../contract/appends.ts';
+import { asPyIcebergReads, asSparkReads, everyTypeFiles, sparkColumns } from '../interop/samples.ts';
 import { type Row, sorted } from '../tools/canonical.ts';
 import { type EngineCatalog, icebergOnS3, sparkAt, trinoAt } from '../tools/engines.ts';
 import { Lake } from '../tools/frazil.ts';
 import { java } from '../tools/java.ts';
 import { Localstack } from '../tools/localstack.ts';
+import { python } from '../tools/python.ts';
+import { s3Properties, seaweedServer } from '../tools/rest-servers.ts';
 import { spark } from '../tools/spark.ts';
+import { everyType } from '../unit/arrow/rows.ts';
 
-/** What the program lands by way of Glue, REST and PostgreSQL, read by Trino and Spark by way of the same catalog. */
+/** What the program lands by way of Glue, REST and PostgreSQL, read by others by way of the same catalog. */
 
 const brokers = inject('brokers');
 let stack: Localstack;
@@ -16,12 +26,15 @@ beforeAll(async () => {
   await java.call('configure', { brokers });
 });
 afterEach(async () => {
-  // It has the credentials of its first catalog.
-  await spark.close();
+  // Those that have the credentials of their first catalog.
+  for (const tool of [spark, python]) await tool.close();
+  await java.close();
+  await java.call('configure', { brokers });
   vi.unstubAllEnvs();
 });
 afterAll(async () => {
   await java.close();
+  await python.close();
   await stack.stop();
 });
 
@@ -29,6 +42,8 @@ interface Place {
   /** The program's settings. */
   settings: (lake: Lake) => object;
   engines: (lake: Lake) => EngineCatalog;
+  /** For Java's library, and for PyIceberg's. */
+  libraries: (lake: Lake) => [Record<string, string>, Record<string, string>];
   /** Access key and secret of the store. */
   key?: () => [string, string];
 }
@@ -48,6 +63,15 @@ const glue: Place = {
     store: { type: 's3', region: 'us-east-1', endpoint: env('AWS') },
   }),
   key: () => ['test', 'test'],
+  libraries: () => {
+    const shared = { type: 'glue', warehouse: 's3://lake/warehouse', 'glue.endpoint': env('AWS') };
+    const s3 = { ...s3Properties(stack.env), 's3.endpoint': env('AWS') };
+    const keys = { 's3.access-key-id': 'test', 's3.secret-access-key': 'test' };
+    return [
+      { ...shared, ...s3, ...keys },
+      { ...shared, ...keys, 'glue.region': 'us-east-1', 's3.region': 'us-east-1', 's3.endpoint': env('AWS') },
+    ];
+  },
   engines: () => {
     const s3 = icebergOnS3(env('AWS'), ['test', 'test']);
     return {
@@ -77,6 +101,7 @@ const rest: Place = {
     store: { type: 's3', region: 'us-east-1', endpoint: env('SEAWEEDFS_S3') },
   }),
   key: seaweedKey,
+  libraries: () => [{ ...seaweedServer(stack).catalog }, { ...seaweedServer(stack).catalog }],
   engines: () => {
     const s3 = icebergOnS3(env('SEAWEEDFS_S3'), seaweedKey());
     const tokens = `${env('SEAWEEDFS_REST')}/v1/oauth/tokens`;
@@ -109,6 +134,15 @@ const postgres: Place = {
   settings: () => ({
     catalog: { type: 'postgres', url: env('POSTGRES'), name: 'lake', warehouse: './lake' },
   }),
+  libraries: (lake) => {
+    const { host } = new URL(env('POSTGRES'));
+    const warehouse = `file://${lake.folder}/lake`;
+    const uri = `jdbc:postgresql://${host}/postgres?user=postgres`;
+    return [
+      { type: 'jdbc', uri, warehouse, 'jdbc.schema-version': 'V1' },
+      { type: 'sql', uri: `postgresql+psycopg2://postgres@${host}/postgres`, warehouse },
+    ];
+  },
   engines: (lake) => {
     const uri = `jdbc:postgresql://${new URL(env('POSTGRES')).host}/postgres?user=postgres`;
     const warehouse = `file://${lake.folder}/lake`;
@@ -147,11 +181,64 @@ const rows: Row[] = [
   values[2]!,
 ];
 
+/** A table of every type in the configured catalog, its rows in a file for each list, and all of them. */
+async function landEveryType(
+  lake: Lake,
+  name: string,
+  rowOf: (row: Row) => Row = (row) => row,
+): Promise<Row[]> {
+  const { catalog, store } = await openCatalog(loadConfig(lake.configFile));
+  const ports = { store, clock: systemClock, random: systemRandom };
+  const fields = rowOf === asSparkReads ? sparkColumns : everyType.fields;
+  const creation = { fields, spec: () => unpartitioned, properties: {} };
+  let table = await catalog.create({ namespace: ['shop'], name }, creation);
+  const files = everyTypeFiles.map((rows) => rows.map(rowOf));
+  for (const rows of files)
+    table = await append(catalog, table, [await writeDataFile(table, rows, [], ports)], ports);
+  await catalog.close();
+  return sorted(files.flat());
+}
+
+/** Every value of every type, as each reader finds it. */
+async function checkEveryType(lake: Lake, place: Place): Promise<void> {
+  const all = await landEveryType(lake, 'every_type');
+  const ofSpark = await landEveryType(lake, 'every_type_but_time', asSparkReads);
+  const catalog = place.engines(lake);
+  const trino = await trinoAt(catalog, inject('sharedParts'));
+  expect(sorted(await trino.query(`SELECT * FROM ${trino.table('shop', 'every_type')}`)), 'Trino').toEqual(
+    all,
+  );
+  const { query, table } = sparkAt(catalog);
+  expect(sorted(await query(`SELECT * FROM ${table('shop', 'every_type_but_time')}`)), 'Spark').toEqual(
+    ofSpark,
+  );
+  const [ofJava, ofPython] = place.libraries(lake);
+  const at = { name: catalog.name, table: 'shop.every_type' };
+  const byJava = await java.call<{ rows: Row[] }>('readTable', { ...at, catalog: ofJava });
+  expect(sorted(byJava.rows), 'Java').toEqual(all);
+  const byPython = await python.call<{ rows: Row[] }>('readTable', { ...at, catalog: ofPython });
+  expect(sorted(byPython.rows), 'PyIceberg').toEqual(sorted(asPyIcebergReads(all)));
+  const { location } = await python.call<{ location: string }>('loadMetadata', { ...at, catalog: ofPython });
+  if (place.key) await openS3ForDuckdb(ofPython);
+  const sql = 'SELECT * FROM t';
+  const byDuckdb = await python.call<{ rows: Row[] }>('duckdb', { sql, metadata: location });
+  expect(sorted(byDuckdb.rows), 'DuckDB').toEqual(all);
+}
+
+async function openS3ForDuckdb(catalog: Record<string, string>): Promise<void> {
+  const { host } = new URL(catalog['s3.endpoint']!);
+  await python.call('duckdb', {
+    sql:
+      `CREATE OR REPLACE SECRET (TYPE s3, KEY_ID '${catalog['s3.access-key-id']}', ` +
+      `SECRET '${catalog['s3.secret-access-key']}', REGION 'us-east-1', ENDPOINT '${host}', URL_STYLE 'path', USE_SSL false)`,
+  });
+}
+
 test.each([
   ['Glue', glue],
   ['SeaweedFS’s REST catalog', rest],
   ['PostgreSQL', postgres],
-])('what lands by way of %s is read by Trino and Spark', async (name, place) => {
+])('what lands by way of %s is read by Trino, Spark, Java, PyIceberg and DuckDB', async (name, place) => {
   const topic = `by-way-of-${name.replace(/\W/g, '')}`;
   const [key, secret] = place.key?.() ?? ['', ''];
   vi.stubEnv('AWS_ACCESS_KEY_ID', key);
@@ -201,4 +288,5 @@ test.each([
       files: 1,
     });
   }
+  await checkEveryType(lake, place);
 });

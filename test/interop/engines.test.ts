@@ -8,12 +8,14 @@ import { type Engine, sparkAt, sqliteEngineCatalog, trinoAt } from '../tools/eng
 import { spark } from '../tools/spark.ts';
 import { everyType, floatBits } from '../unit/arrow/rows.ts';
 import {
+  asSparkReads,
   boundedPrefix,
   everyTypeFiles,
   field,
   filteredFields,
   filteredFiles,
   partitionings,
+  sparkColumns,
 } from './samples.ts';
 import { Lake } from './tables-lake.ts';
 
@@ -43,16 +45,14 @@ const engine = (name: string): Engine => engines.find((each) => each.name === na
 const sparkReads = (type: { kind: string }): boolean => type.kind !== 'time';
 
 describe('a table of every type', () => {
-  const known = everyType.fields.filter(({ type }) => sparkReads(type));
-  const knownOf = (row: Row): Row => Object.fromEntries(known.map(({ name }) => [name, row[name]!])) as Row;
-  const everything = { Trino: everyTypeFiles.flat(), Spark: everyTypeFiles.flat().map(knownOf) };
+  const everything = { Trino: everyTypeFiles.flat(), Spark: everyTypeFiles.flat().map(asSparkReads) };
   const counts: number[] = [];
 
   beforeAll(async () => {
     const properties = { 'write.parquet.row-group-size-bytes': '2000' };
     for (const [name, fields, convert] of [
       ['every type', everyType.fields, (row: Row): Row => row],
-      ['every type but time', known, knownOf],
+      ['every type but time', sparkColumns, asSparkReads],
     ] as const) {
       let table = await lake.create(name, { fields, properties });
       for (const rows of everyTypeFiles)

@@ -52,6 +52,18 @@ export const everyTypeFiles: readonly Row[][] = [
   ...fc.sample(rowsOf(everyType, { minLength: 60, maxLength: 60 }), { numRuns: 3, seed: 20 }),
 ];
 
+/** PyIceberg 0.12 reads a null list or map of structs as an empty one: test/tools/README.md. */
+export function asPyIcebergReads(rows: readonly Row[]): Row[] {
+  return rows.map((row) => ({ ...row, points: row['points'] ?? [], by_day: row['by_day'] ?? [] }));
+}
+
+/** The columns that Spark can read: it has no type for a time of day. */
+export const sparkColumns: readonly Field[] = everyType.fields.filter(({ type }) => type.kind !== 'time');
+
+export function asSparkReads(row: Row): Row {
+  return Object.fromEntries(sparkColumns.map(({ name }) => [name, row[name]!])) as Row;
+}
+
 // ---- divided by the values of a column ----
 
 // A type, some of its values in canonical form and as partition tuples hold them.

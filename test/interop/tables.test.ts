@@ -11,6 +11,7 @@ import { python } from '../tools/python.ts';
 import { doubleBits, everyType, floatBits } from '../unit/arrow/rows.ts';
 import { expectedMetrics } from '../unit/iceberg/bounds.ts';
 import {
+  asPyIcebergReads,
   boundedPrefix,
   everyTypeFiles,
   field,
@@ -43,11 +44,6 @@ afterAll(async () => {
 });
 
 const numberField = field('n', { kind: 'long' }, true);
-
-/** PyIceberg 0.12 reads a null list or map of structs as an empty one: test/tools/README.md. */
-function asPyIcebergReads(rows: readonly Row[]): Row[] {
-  return rows.map((row) => ({ ...row, points: row['points'] ?? [], by_day: row['by_day'] ?? [] }));
-}
 
 describe('a table of every type', () => {
   const files = everyTypeFiles;
