@@ -23,18 +23,13 @@ let stack: Localstack;
 
 beforeAll(async () => {
   stack = await Localstack.start(['ministack', 'seaweedfs', 'postgres']);
-  await java.call('configure', { brokers });
 });
 afterEach(async () => {
-  // Those that have the credentials of their first catalog.
-  for (const tool of [spark, python]) await tool.close();
-  await java.close();
-  await java.call('configure', { brokers });
+  // They have the credentials of their first catalog.
+  for (const tool of [spark, python, java]) await tool.close();
   vi.unstubAllEnvs();
 });
 afterAll(async () => {
-  await java.close();
-  await python.close();
   await stack.stop();
 });
 
@@ -244,6 +239,7 @@ test.each([
   vi.stubEnv('AWS_ACCESS_KEY_ID', key);
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', secret);
   vi.stubEnv('AWS_REGION', 'us-east-1');
+  await java.call('configure', { brokers });
   await java.call('createTopic', { topic });
   using lake = new Lake({});
   lake.configure({
