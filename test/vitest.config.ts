@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * unit: what Node alone can run (`npm test`). parts: real Kafka, registry and readers; each file starts what it needs,
- * so they run one after the other.
+ * unit: what Node alone can run (`npm test`). parts: real Kafka, catalogs, stores and readers; each file starts what it
+ * needs, so they run one after the other. Meanwhile what they need is installed.
  */
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
@@ -15,6 +15,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/{unit,property,contract,sim}/**/*.test.ts'],
           testTimeout: 30_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -25,6 +27,7 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 600_000,
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
           globalSetup: ['./test/parts.ts'],
         },
       },

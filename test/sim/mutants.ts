@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'no compare-and-swap in the metastore (I1)',
     file: 'catalog/metastore.ts',
-    find: 'const from = { location: base.metadataLocation, version: base.version };',
+    find: 'const from = { location: base.metadataLocation };',
     replace: 'const from = (await this.#pointers.get(base.identifier))!;',
     seedsMax: 40,
   },
@@ -78,7 +78,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a refusal is believed without a look at the table (I4)',
     file: 'sink/table-commit.ts',
     find: "if (inPlace && inPlace['manifest-list'] !== attempt.manifestList)",
-    replace: '',
+    replace: 'if (inPlace)',
     seedsMax: 100,
   },
   {

@@ -55,6 +55,27 @@ export class Localstack implements AsyncDisposable {
     if (existsSync(data)) await new Localstack(data).stop();
   }
 
+  /** Brings the programs of all parts and test tools, in the background; what fails is told when it is needed. */
+  static install(): { stop: () => Promise<void> } {
+    const program = fileURLToPath(new URL('../../localstack/install', import.meta.url));
+    const installing = spawn(program, { stdio: 'ignore', detached: true });
+    const ended = new Promise<void>((resolve) => {
+      installing.once('error', () => resolve());
+      installing.once('close', () => resolve());
+    });
+    return {
+      async stop() {
+        if (installing.pid !== undefined && installing.exitCode === null)
+          try {
+            process.kill(-installing.pid); // with what it has started
+          } catch {
+            // It has ended just now.
+          }
+        await ended;
+      },
+    };
+  }
+
   /** Also brings back what has ended: up('--broker', '2'). */
   async up(...args: readonly string[]): Promise<void> {
     await run('up', this.data, args);

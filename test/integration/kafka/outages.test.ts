@@ -101,6 +101,13 @@ describe('three brokers', () => {
     await tools.call('createTopic', { topic, partitions: 6, replication: 1 });
     const wire = new Wire({ brokers: brokers.split(','), clientId: 'test' }, systemClock);
     try {
+      // The broker that is asked may not have heard of the topic yet.
+      const isKnown = (): Promise<boolean> =>
+        wire.metadata([topic]).then(
+          () => true,
+          () => false,
+        );
+      await until(isKnown, 'the topic is known');
       const metadata = await wire.metadata([topic]);
       const { topicId, leaders } = metadata.topics.get(topic)!;
       expect(new Set(leaders).size).toBe(3);
