@@ -8,7 +8,16 @@
  * begins by removing it. --stop ends the parts afterwards; else they stay, to try more.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, parseEnv, promisify } from 'node:util';
@@ -164,7 +173,7 @@ async function bringUpParts(): Promise<{ brokers: string; registry: string }> {
 }
 
 async function removeLastDemo(): Promise<void> {
-  if (!existsSync(folder)) return;
+  if (!existsSync(folder) || readdirSync(folder).length === 0) return;
   if (!existsSync(config) && !existsSync(join(folder, 'parts')))
     throw new Error(`${folder} is not a demo's: name another --folder`);
   await run(join(repo, 'localstack/down'), ['--data', join(folder, 'parts'), '--wipe']);
