@@ -27,7 +27,7 @@ export const mutants: readonly Mutant[] = [
     find: 'const verdict = checkClaims(ledger, flush.claims, options.origin);',
     replace:
       'const told = flush.claims.filter(({ initial }) => !initial).map(({ key, start }): [string, number] => [key, start]); const others = [...(ledger?.next ?? [])].filter(([key]) => !flush.claims.some((claim) => claim.key === key)); const verdict = checkClaims(now.attempt === 1 ? ledger : { starts: new Map(), ...options.origin, ...ledger, next: new Map([...others, ...told]) }, flush.claims, options.origin);',
-    from: 11,
+    from: 16,
     seedsMax: 100,
   },
   {
@@ -49,7 +49,7 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/ledger.ts',
     find: 'snapshot = byId.get(parent);\n  }\n  return { snapshot: undefined, broken',
     replace: 'snapshot = undefined;\n  }\n  return { snapshot: undefined, broken',
-    from: 20,
+    from: 51,
     seedsMax: 100,
   },
   {
@@ -64,7 +64,7 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/table-commit.ts',
     find: "if (stage.type !== 'landed' && !isAsked)",
     replace: "if (stage.type !== 'landed')",
-    from: 22,
+    from: 71,
     seedsMax: 100,
   },
   {
@@ -92,7 +92,8 @@ export const mutants: readonly Mutant[] = [
     name: 'an unknown outcome is taken for a success',
     file: 'sink/table-commit.ts',
     find: "if (outcome.type === 'applied') {",
-    replace: "if (outcome.type !== 'rejected') {",
+    replace:
+      "if (outcome.type === 'unknown') return { type: 'landed', table, ledger: stage.ledger, snapshotId, attempts: attempt };\n      if (outcome.type === 'applied') {",
     seedsMax: 100,
   },
   {
@@ -122,7 +123,7 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/ledger.ts',
     find: "return { type: 'rolledBack', lineage: broken ? 'expired' : 'none', property };",
     replace: "return { type: 'known', ledger: property.ledger };",
-    from: 12,
+    from: 34,
     seedsMax: 100,
   },
   {
@@ -130,7 +131,7 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/ledger.ts',
     find: 'new Map([...landed.starts, ...lineage.next])',
     replace: 'new Map(lineage.next)',
-    from: 22,
+    from: 34,
     seedsMax: 100,
   },
   {
@@ -138,8 +139,8 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/table-commit.ts',
     find: '      throw new TransientError(\n        `committing',
     replace:
-      '      await deleteFiles(flush, manifest, ports);\n    if (attempt >= options.policy.attemptsMax || spentMs + waitMs > options.policy.totalMs)\n      throw new TransientError(\n        `committing',
-    from: 135,
+      '      await deleteAll(filesOf(flush, manifest), ports);\n    if (attempt >= options.policy.attemptsMax || spentMs + waitMs > options.policy.totalMs)\n      throw new TransientError(\n        `committing',
+    from: 180,
     seedsMax: 300,
   },
   {
@@ -147,6 +148,7 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/table-commit.ts',
     find: 'if (before === after) return now;',
     replace: 'return now;',
+    from: 19,
     seedsMax: 100,
   },
   {
@@ -154,6 +156,7 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/claims.ts',
     find: 'return id === undefined || (ledger.clusterId === origin.clusterId && id === origin.topicIds.get(topic));',
     replace: 'return id === undefined || true;',
+    from: 14,
     seedsMax: 100,
   },
   {
@@ -206,6 +209,7 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/assignment.ts',
     find: 'if (!writer.reopen || writer.flush || writer.broken) return;',
     replace: 'if (!writer.reopen || writer.broken) return;',
+    from: 58,
     seedsMax: 300,
   },
   {

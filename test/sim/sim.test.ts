@@ -1,53 +1,11 @@
-import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { mutants } from './mutants.ts';
+import { simulate } from './apart.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-
-/** Runs seeds in a process of their own, on the project's Node. */
-function simulate(folder: string, seeds: number, from = 1): { status: number | null; output: string } {
-  const args = [join(folder, 'test/sim/run.ts'), '--seeds', String(seeds), '--from', String(from)];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-  return { status, output: stdout + stderr };
-}
 
 test('every record lands exactly once, whatever fails', { timeout: 300_000 }, () => {
   const { status, output } = simulate(root, 130);
   expect(output).toContain('130 seeds');
   expect(status).toBe(0);
 });
-
-test('README.md lists every planted bug', () => {
-  const readme = readFileSync(join(root, 'test/sim/README.md'), 'utf8').replace(/ +/g, ' ');
-  for (const { name, seedsMax } of mutants) expect(readme).toContain(`| ${name} | ${seedsMax} |`);
-  expect(readme.match(/^\| .* \| \d+ \|$/gm)).toHaveLength(mutants.length);
-});
-
-test.each(mutants)(
-  'the simulator finds: $name',
-  { timeout: 600_000 },
-  ({ file, find, replace, from, seedsMax }) => {
-    const folder = mkdtempSync(join(tmpdir(), 'frazil-mutant-'));
-    try {
-      for (const part of ['src', 'test/sim', 'package.json'])
-        cpSync(join(root, part), join(folder, part), { recursive: true });
-      symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-      const path = join(folder, 'src', file);
-      const source = readFileSync(path, 'utf8');
-      expect(source.split(find).length, `${find} occurs once in ${file}`).toBe(2);
-      writeFileSync(
-        path,
-        source.replace(find, () => replace),
-      );
-      const { status, output } = simulate(folder, seedsMax, from);
-      expect(output).toMatch(/^seed \d+: /m);
-      expect(status).toBe(1);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  },
-);
