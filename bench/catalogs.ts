@@ -69,8 +69,12 @@ async function measure(under: TestedCatalog, committers: number): Promise<string
     const raced = await Promise.all(clients.map((client, i) => race(client, table, i, commits)));
     for (const each of raced) rejected += each.rejected;
   });
-  for (const client of clients) await client.close();
   const count = committers * commits;
+  const { metadata } = (await clients[0]!.load(table))!;
+  // Each commit takes the next sequence number: what was lost would be missing here.
+  if (metadata['last-sequence-number'] !== count)
+    throw new Error(`${count} commits were applied, the table has had ${metadata['last-sequence-number']}`);
+  for (const client of clients) await client.close();
   return [
     (count / cost.wallSeconds).toFixed(1),
     (rejected / count).toFixed(2),
