@@ -203,7 +203,9 @@ async function land(parts: { brokers: string; registry: string }): Promise<numbe
     const first = new Worker('worker-1');
     const second = new Worker('worker-2');
     const bothLand = (): boolean => [first, second].every((worker) => worker.logged('committed').length > 0);
-    await until(() => landed() >= count * 0.4 && bothLand(), [first, second]);
+    // On a busy machine the second may come when there is nothing left to land.
+    const isTime = (): boolean => landed() >= count || (landed() >= count * 0.4 && bothLand());
+    await until(isTime, [first, second]);
     first.kill('SIGKILL');
     say(
       `SIGKILL: worker-1 (pid ${first.pid}) is gone, with all that it held; ${number(landed())} orders have landed`,
