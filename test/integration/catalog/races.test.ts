@@ -9,13 +9,14 @@ import { MemoryStore } from '../../../src/storage/memory.ts';
 import { freshNamespace } from '../../contract/catalog-bench.ts';
 import { catalogRaceSuite } from '../../contract/catalog-race-suite.ts';
 import { Localstack } from '../../tools/localstack.ts';
-import { apacheServer } from '../../tools/rest-servers.ts';
+import { apacheServer, nessieServer, seaweedServer } from '../../tools/rest-servers.ts';
 import { glueBehindProxy, past, postgresBehindProxy, restBehindProxy } from './behind-proxy.ts';
 
 let stack: Localstack;
 let folder = '';
 beforeAll(async () => {
-  stack = await Localstack.start(['postgres', 'iceberg-rest', 'ministack']);
+  stack = await Localstack.start(['postgres', 'iceberg-rest', 'ministack', 'seaweedfs']);
+  await stack.up('--nessie-port', '0', '--nessie-endpoint', stack.env['FRAZIL_SEAWEEDFS_S3']!, 'nessie');
   folder = await mkdtemp(join(tmpdir(), 'frazil-races-'));
   vi.stubEnv('AWS_ACCESS_KEY_ID', 'test');
   vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test');
@@ -40,3 +41,9 @@ catalogRaceSuite('SQLite', async () => ({
 catalogRaceSuite('PostgreSQL', async () => past(await postgresBehindProxy(stack.env['FRAZIL_POSTGRES']!)));
 catalogRaceSuite('Glue', async () => past(await glueBehindProxy(stack.env['FRAZIL_AWS']!)));
 catalogRaceSuite('Apache’s REST server', async () => past(await restBehindProxy(apacheServer(stack))));
+catalogRaceSuite('SeaweedFS', async () =>
+  past(await restBehindProxy(seaweedServer(stack), { dropPurges: true })),
+);
+catalogRaceSuite('Nessie', async () =>
+  past(await restBehindProxy(nessieServer(stack), { history: 'newest', locationVaries: true })),
+);
