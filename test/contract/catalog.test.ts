@@ -11,8 +11,10 @@ import { MetastoreCatalog } from '../../src/catalog/metastore.ts';
 import { sqliteCatalog, sqlitePointers } from '../../src/catalog/sqlite.ts';
 import { LocalStore, localLocation } from '../../src/storage/local.ts';
 import { MemoryStore } from '../../src/storage/memory.ts';
+import type { CatalogUnderTest } from './catalog-bench.ts';
 import { freshNamespace } from './catalog-bench.ts';
 import { raceOfProcesses } from './catalog-race.ts';
+import { catalogRaceSuite } from './catalog-race-suite.ts';
 import { catalogSuite } from './catalog-suite.ts';
 import { changeForeign, withColumn } from './foreign.ts';
 
@@ -23,7 +25,7 @@ const ports = { clock: systemClock, random: systemRandom };
 const capabilities = { serverWritesMetadata: false, history: 'all', namespaceLevels: 2 } as const;
 const namespace = (): string[] => freshNamespace(2);
 
-catalogSuite('memory', async () => {
+async function memory(): Promise<CatalogUnderTest> {
   const pointers = memoryPointers();
   const files = new MemoryStore();
   return {
@@ -36,7 +38,10 @@ catalogSuite('memory', async () => {
       changeForeign(pointers, files, identifier, (metadata) => withColumn(metadata, name)),
     close: async () => {},
   };
-});
+}
+
+catalogSuite('memory', memory);
+catalogRaceSuite('memory', memory);
 
 catalogSuite('SQLite', async () => {
   const path = join(folder, 'lake.db');
