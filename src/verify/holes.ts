@@ -150,6 +150,7 @@ async function takeLogged(
       if (kind === 'record') takeRecord(key, one, budget, told);
       else {
         budget.expected--;
+        if (kind === 'tombstone') budget.tombstones--;
         told.add(kindOf[kind ?? 'nothing'], key, one);
       }
     }
@@ -318,6 +319,7 @@ class Told {
           count: range.next - range.from,
         });
     for (const { kind, key, cause, ranges } of this.#ranges.values()) {
+      ranges.sort((a, b) => a.from - b.from);
       const [first] = ranges;
       const count = countOf(ranges);
       const where = ranges.slice(0, shownMax).map(formatRange).join(', ');
