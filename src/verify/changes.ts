@@ -13,8 +13,10 @@ export interface Changes {
   readonly removedRows: number;
   /** Rows that delete files mark as deleted; they are still in the data files. */
   readonly markedRows: number;
-  /** Appends and overwrites of others. */
+  /** Snapshots of others that have added rows. */
   readonly adders: ReadonlySet<bigint>;
+  /** Those of them that have taken none out: no row of theirs was there before. */
+  readonly appenders: ReadonlySet<bigint>;
   /** True when somebody has rewritten files. */
   readonly isRewritten: boolean;
 }
@@ -42,6 +44,7 @@ export async function readChanges(
   const begin = firstIndex(snapshots, after);
   const read = (index: number): Promise<Counted | undefined> => readCounts(snapshots[index], store, findings);
   const adders = new Set<bigint>();
+  const appenders = new Set<bigint>();
   let [removedRows, markedRows, isRewritten] = [0, 0, false];
   let expected = begin < snapshots.length ? (await read(begin))?.rows : undefined;
   if (begin < snapshots.length) {
@@ -76,12 +79,13 @@ export async function readChanges(
     markedRows += change.marked;
     isRewritten ||= change.operation === 'replace' || change.operation === 'overwrite';
     if (change.operation !== 'replace' && change.added > 0) adders.add(snapshot['snapshot-id']);
+    if (change.operation === 'append') appenders.add(snapshot['snapshot-id']);
     removedRows += judge(snapshot, change, before, allowDeletes, findings);
   }
   const head = snapshots.length > begin ? await read(snapshots.length - 1) : undefined;
   if (head && expected !== undefined && head.rows !== expected)
     await findLostRows(snapshots.slice(begin), claimed, store, findings);
-  return { removedRows, markedRows, adders, isRewritten };
+  return { removedRows, markedRows, adders, appenders, isRewritten };
 }
 
 /** The snapshot that verification begins at: the last one that was verified, or the oldest. */

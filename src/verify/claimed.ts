@@ -13,8 +13,10 @@ export class Claimed {
   /** The newest epoch of each topic-partition that a chain tells of. */
   readonly #epochs = new Map<TopicPartitionKey, number>();
 
-  constructor(chains: readonly Chain[]) {
+  /** `floors`: what was verified before ends there. */
+  constructor(chains: readonly Chain[], floors: ReadonlyMap<TopicPartitionKey, number>) {
     this.steps = chains.flatMap(({ steps }) => steps);
+    for (const [key, next] of floors) this.#envelopes.set(key, { key, from: 0, next });
     for (const step of this.steps) {
       if (step.snapshot) this.#bySnapshot.set(step.snapshot['snapshot-id'], step);
       for (const { key, epoch, from = 0, next } of step.links) {

@@ -23,6 +23,15 @@ export interface ContentsPorts {
   readonly readColumns: ReadColumns;
 }
 
+export interface ContentsRules {
+  /** Offsets below were verified before. */
+  readonly floors: ReadonlyMap<TopicPartitionKey, number>;
+  /** Snapshots of others that have only added rows: those of offsets that were verified before are there twice. */
+  readonly appenders: ReadonlySet<bigint>;
+  /** Read no columns; files of which the footer does not tell the offsets are counted. */
+  readonly byFooters: boolean;
+}
+
 /** Which offsets the data files have rows of, by their columns (or, to be quick, by their footers). */
 export class Contents {
   readonly seen: Map<string, Seen> = new Map();
@@ -30,29 +39,24 @@ export class Contents {
   withoutOffset = 0;
   /** Rows of which topic of a name cannot be told. */
   ambiguous = 0;
-  filesRead = 0;
   /** Files of which the footer does not tell the offsets. */
   filesOpen = 0;
   readonly #columns: OffsetColumns;
   readonly #claimed: Claimed;
-  readonly #floors: ReadonlyMap<TopicPartitionKey, number>;
-  readonly #byFooters: boolean;
+  readonly #rules: ContentsRules;
   readonly #ports: ContentsPorts;
   readonly #findings: Findings;
 
-  /** `floors`: offsets below were verified before. `byFooters`: read no columns; what footers leave open is counted. */
   constructor(
     columns: OffsetColumns,
     claimed: Claimed,
-    floors: ReadonlyMap<TopicPartitionKey, number>,
-    byFooters: boolean,
+    rules: ContentsRules,
     ports: ContentsPorts,
     findings: Findings,
   ) {
     this.#columns = columns;
     this.#claimed = claimed;
-    this.#floors = floors;
-    this.#byFooters = byFooters;
+    this.#rules = rules;
     this.#ports = ports;
     this.#findings = findings;
   }
@@ -60,7 +64,7 @@ export class Contents {
   /** Takes in the rows of a file. `facts`: what its footer says. */
   async add(file: LiveFile, facts: FileFacts): Promise<void> {
     const tally = new Tally();
-    if (this.#byFooters) {
+    if (this.#rules.byFooters) {
       const told = tellingRanges(facts, this.#columns);
       for (const { topicPartition, range } of told ?? []) this.#addRange(file, topicPartition, range, tally);
       if (!told) this.filesOpen++;
@@ -71,7 +75,6 @@ export class Contents {
   }
 
   async #read(file: LiveFile, facts: FileFacts, tally: Tally): Promise<void> {
-    this.filesRead++;
     const { topic, partition } = this.#columns;
     const [topicName, partitionName, offsetName] = facts.names;
     if (offsetName === undefined) {
@@ -79,13 +82,19 @@ export class Contents {
       return;
     }
     const names = [topicName, partitionName, offsetName].filter((name) => name !== undefined);
-    const source = {
-      sizeBytes: file.sizeBytes,
-      read: (start: number, end: number) => this.#ports.store.getRange(file.path, start, end),
+    // The engine has errors of its own and does not pass on what the store said.
+    let failure: unknown;
+    const read = async (start: number, end: number): Promise<Uint8Array> => {
+      try {
+        return await this.#ports.store.getRange(file.path, start, end);
+      } catch (error) {
+        failure ??= error;
+        throw error;
+      }
     };
     let rows = 0;
     try {
-      for await (const batch of this.#ports.readColumns(source, names)) {
+      for await (const batch of this.#ports.readColumns({ sizeBytes: file.sizeBytes, read }, names)) {
         const columns = [...batch.columns];
         const topics = topic && topicName !== undefined ? (columns.shift() as Words) : undefined;
         const partitions =
@@ -94,8 +103,8 @@ export class Contents {
         rows += batch.rows;
       }
     } catch (error) {
-      if (error instanceof TransientError) throw error;
-      this.#findings.problem('damaged-file', `${file.path} cannot be read: ${messageOf(error)}`, {
+      if (failure instanceof TransientError) throw failure;
+      this.#findings.problem('damaged-file', `${file.path} cannot be read: ${messageOf(failure ?? error)}`, {
         file: file.path,
       });
       return;
@@ -137,7 +146,10 @@ export class Contents {
   #addOffset(lane: Lane, offset: number): void {
     lane.min = Math.min(lane.min, offset);
     lane.max = Math.max(lane.max, offset);
-    if (offset < lane.floor) return;
+    if (offset < lane.floor) {
+      if (lane.isAppended) lane.addDoubled(offset);
+      return;
+    }
     if (offset < lane.from || offset >= lane.next) lane.outside++;
     if (!lane.seen) this.ambiguous++;
     else if (lane.seen.set.add(offset)) lane.seen.rows++;
@@ -152,6 +164,8 @@ export class Contents {
     lane.min = Math.min(lane.min, told.from);
     lane.max = Math.max(lane.max, told.next - 1);
     const range = { from: Math.max(told.from, lane.floor), next: told.next };
+    if (lane.isAppended && told.from < lane.floor)
+      extend(lane.doubled, { from: told.from, next: Math.min(told.next, lane.floor) });
     if (range.next <= range.from) return;
     const inside = Math.max(0, Math.min(range.next, lane.next) - Math.max(range.from, lane.from));
     lane.outside += range.next - range.from - inside;
@@ -173,7 +187,7 @@ export class Contents {
     const lane = new Lane(
       { topic, partition },
       epoch === undefined ? undefined : this.#seenOf(key, epoch, { topic, partition }),
-      this.#floors.get(key) ?? Number.NEGATIVE_INFINITY,
+      { floor: this.#rules.floors.get(key) ?? 0, isAppended: this.#rules.appenders.has(file.adder) },
       step ? { from: link ? (link.from ?? 0) : 0, next: link?.next ?? 0 } : everything,
     );
     tally.lanes.set(key, lane);
@@ -198,6 +212,7 @@ class Lane {
   readonly topicPartition: TopicPartition;
   readonly seen: Seen | undefined;
   readonly floor: number;
+  readonly isAppended: boolean;
   /** What the file's snapshot claims of it. */
   readonly from: number;
   readonly next: number;
@@ -208,10 +223,16 @@ class Lane {
   readonly doubled: OffsetRange[] = [];
   doubledMore = 0;
 
-  constructor(topicPartition: TopicPartition, seen: Seen | undefined, floor: number, claim: OffsetRange) {
+  constructor(
+    topicPartition: TopicPartition,
+    seen: Seen | undefined,
+    { floor, isAppended }: { floor: number; isAppended: boolean },
+    claim: OffsetRange,
+  ) {
     this.topicPartition = topicPartition;
     this.seen = seen;
     this.floor = floor;
+    this.isAppended = isAppended;
     this.from = claim.from;
     this.next = claim.next;
   }

@@ -79,6 +79,8 @@ class Verification {
   readonly #findings = new Findings();
   readonly #lineage: Lineage;
   readonly #chains: readonly Chain[];
+  /** What was verified before ends there. */
+  readonly #floors: ReadonlyMap<TopicPartitionKey, number>;
   readonly #claimed: Claimed;
   readonly #columns: OffsetColumns | undefined;
   #manifests: readonly ManifestFile[] = [];
@@ -99,7 +101,8 @@ class Verification {
     this.#chains = pipelinesOf(metadata, this.#lineage).map((pipeline) =>
       readChain(pipeline, mainBranch, metadata, this.#lineage, options.basis, this.#findings),
     );
-    this.#claimed = new Claimed(this.#chains);
+    this.#floors = floorsOf(this.#chains, options.basis);
+    this.#claimed = new Claimed(this.#chains, this.#floors);
     this.#columns = findColumns(metadata, options.columns);
     if (!this.#columns && this.#chains.length === 0)
       throw new FatalError(
@@ -117,7 +120,7 @@ class Verification {
     const hasLedger = this.#chains.length > 0;
     // Without claims nothing but the rows themselves tells.
     const readsAll = depth === 'columns' || !hasLedger;
-    let contents = readsAll ? this.#newContents(depth === 'quick') : undefined;
+    let contents = readsAll ? this.#newContents(changes, depth === 'quick') : undefined;
     await this.#look(changes, contents);
     const rolledBack = this.#rolledBack();
     const { isSound } = this.#findings;
@@ -125,7 +128,7 @@ class Verification {
     if (hasLedger) this.#question ??= isSound ? this.#ask(changes, rolledBack, view) : 'something is wrong';
     const isOpen = !contents && this.#question !== undefined && this.#columns !== undefined;
     if (isOpen && depth !== 'quick') {
-      contents = this.#newContents(false);
+      contents = this.#newContents(changes, false);
       await this.#readColumns(contents);
     }
     if (contents) {
@@ -190,23 +193,14 @@ class Verification {
     });
   }
 
-  #newContents(byFooters: boolean): Contents {
+  #newContents({ appenders }: Changes, byFooters: boolean): Contents {
     return new Contents(
       this.#columns!,
       this.#claimed,
-      this.#floors(),
-      byFooters,
+      { floors: this.#floors, appenders, byFooters },
       { store: this.#store, readColumns: this.#ports.readColumns },
       this.#findings,
     );
-  }
-
-  /** What was verified before ends there. */
-  #floors(): Map<TopicPartitionKey, number> {
-    const floors = new Map<TopicPartitionKey, number>();
-    for (const { pipeline } of this.#chains)
-      for (const [key, next] of this.#options.basis?.ledgers.get(pipeline)?.next ?? []) floors.set(key, next);
-    return floors;
   }
 
   /** The live files that were not verified before. */
@@ -353,6 +347,13 @@ class Verification {
       this.#findings,
     );
   }
+}
+
+function floorsOf(chains: readonly Chain[], basis: Basis | undefined): Map<TopicPartitionKey, number> {
+  const floors = new Map<TopicPartitionKey, number>();
+  for (const { pipeline } of chains)
+    for (const [key, next] of basis?.ledgers.get(pipeline)?.next ?? []) floors.set(key, next);
+  return floors;
 }
 
 function isTopicOf(ledger: Ledger, view: LogView, topic: string): boolean {

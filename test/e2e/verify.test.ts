@@ -46,7 +46,11 @@ async function verified(lake: Lake, ...options: string[]): Promise<Report> {
   return report;
 }
 
-const theirs = (lake: Lake): object => ({ catalog: lake.pythonCatalog, name: 'lake', table });
+const theirs = (lake: Lake): { catalog: object; name: string; table: string } => ({
+  catalog: lake.pythonCatalog,
+  name: 'lake',
+  table,
+});
 const kinds = (report: Report): string[] => [...new Set(report.problems.map(({ kind }) => kind))];
 
 /** A lake with two commits of 1,000 orders each. */
@@ -112,7 +116,7 @@ test('what others have deleted and doubled is found and named', async () => {
   using lake = await landedTwice('corrupted');
   const before = await python.call<{ rows: { _kafka_partition: string; _kafka_offset: string }[] }>(
     'readTable',
-    theirs(lake),
+    { ...theirs(lake) },
   );
   const doubled = before.rows.filter(
     ({ _kafka_partition: p, _kafka_offset: o }) => p === '1' && ['7', '8', '900'].includes(o),
@@ -227,15 +231,12 @@ test('--state goes on from where the last sound run ended, also when its snapsho
     exceptions: [],
   });
   const remembered = readFileSync(state, 'utf8');
-  await python.call('append', {
-    ...theirs(lake),
-    rows: (await python.call<{ rows: object[] }>('readTable', theirs(lake))).rows.slice(0, 1),
-  });
-  const run = lake.start('verify', table, '--state', state, '--json', '--deep');
-  expect(await run.exit).toBe(0); // a doubled row of before: only what is new is verified
-  expect(await verified(lake, '--deep')).toMatchObject({ verdict: 'unsound' });
+  const { rows } = await python.call<{ rows: object[] }>('readTable', { ...theirs(lake) });
+  await python.call('append', { ...theirs(lake), rows: rows.slice(0, 1) });
+  const last = await verified(lake, '--state', state);
+  expect(last.summary).toBe('unsound: 1 duplicate in shop.orders');
   expect(existsSync(`${state}.part`)).toBe(false);
-  expect(readFileSync(state, 'utf8')).not.toBe(remembered);
+  expect(readFileSync(state, 'utf8')).toBe(remembered);
 });
 
 test('a table that PyIceberg has made and filled, with a gap and a duplicate', async () => {

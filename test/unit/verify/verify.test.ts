@@ -516,6 +516,17 @@ test('what was verified before is not looked at again', async () => {
   expect((await landed.verify()).verdict).toBe('unsound');
 });
 
+test('a row that was verified before and is added again is a duplicate', async () => {
+  const landed = await thrice();
+  const verified = (await landed.head())['snapshot-id'];
+  await landed.append([await landed.file({ [k0]: [3], [k1]: range(4, 6) })]);
+  const report = await landed.verify({ from: verified });
+  expect(report.problems).toMatchObject([
+    { kind: 'duplicate', partition: 0, from: 3, next: 4 },
+    { kind: 'duplicate', partition: 1, from: 4, next: 6 },
+  ]);
+});
+
 test('from a snapshot on, rewritten files hold earlier rows, too', async () => {
   const landed = await thrice();
   const verified = (await landed.head())['snapshot-id'];
