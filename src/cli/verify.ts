@@ -10,6 +10,7 @@ import { type Config, loadConfig } from '../config/config.ts';
 import { KafkaError } from '../kafka/errors.ts';
 import { KafkaSource } from '../kafka/kafka-source.ts';
 import type { Wire } from '../kafka/wire.ts';
+import { ColumnThreads } from '../parquet/column-threads.ts';
 import { basisAt, basisOf, type Remembered, remember } from '../verify/basis.ts';
 import type { Basis } from '../verify/chain.ts';
 import type { PartitionReport, Report } from '../verify/report.ts';
@@ -87,7 +88,7 @@ async function run(config: Config, name: string, options: Options): Promise<Repo
   const table = await catalog.load(parseIdentifier(name));
   if (!table)
     throw new FatalError(`verifying table ${name}: it does not exist in catalog ${catalogName(config)}`);
-  const { readColumns } = await import('../parquet/wasm-columns.ts');
+  const columns = new ColumnThreads(systemClock);
   const wire = options.kafka ? openWire(config) : undefined;
   const screen = watch(config, name, options.json === true);
   try {
@@ -108,7 +109,7 @@ async function run(config: Config, name: string, options: Options): Promise<Repo
       },
       {
         store,
-        readColumns,
+        readColumns: columns.read,
         log: wire && openLog(config, wire),
         clock: systemClock,
         random: systemRandom,
@@ -119,6 +120,7 @@ async function run(config: Config, name: string, options: Options): Promise<Repo
     return report;
   } finally {
     screen.end();
+    await columns.close();
     await wire?.close();
   }
 }

@@ -30,7 +30,9 @@ const batchRows = 64 * 1024;
 /**
  * Reads columns of numbers (as doubles, NaN for null) and texts, and only their bytes. arrow-rs asks for byte ranges as
  * of a Blob, so that is what it gets.
- * @throws {FatalError} when the file is damaged.
+ *
+ * A damaged file, or a read that fails, may end the engine for good, without a word to who waits for it: for threads of
+ * their own ({@link ColumnThreads}).
  */
 export async function* readColumns(
   file: ColumnSource,
@@ -51,8 +53,10 @@ function blobOf(file: ColumnSource, start: number, end: number): Blob {
     size: end - start,
     slice: (from = 0, to = end - start) => blobOf(file, start + from, Math.min(end, start + to)),
     arrayBuffer: async () => {
-      const bytes = await file.read(start, end);
-      return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
+      // A file that was cut off goes on as zeros: it must be as long as it was asked for.
+      const whole = new Uint8Array(end - start);
+      whole.set(await file.read(start, end));
+      return whole.buffer;
     },
   };
   return part as unknown as Blob;

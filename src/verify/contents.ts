@@ -82,16 +82,8 @@ export class Contents {
       return;
     }
     const names = [topicName, partitionName, offsetName].filter((name) => name !== undefined);
-    // The engine has errors of its own and does not pass on what the store said.
-    let failure: unknown;
-    const read = async (start: number, end: number): Promise<Uint8Array> => {
-      try {
-        return await this.#ports.store.getRange(file.path, start, end);
-      } catch (error) {
-        failure ??= error;
-        throw error;
-      }
-    };
+    const read = (start: number, end: number): Promise<Uint8Array> =>
+      this.#ports.store.getRange(file.path, start, end);
     let rows = 0;
     try {
       for await (const batch of this.#ports.readColumns({ sizeBytes: file.sizeBytes, read }, names)) {
@@ -103,8 +95,8 @@ export class Contents {
         rows += batch.rows;
       }
     } catch (error) {
-      if (failure instanceof TransientError) throw failure;
-      this.#findings.problem('damaged-file', `${file.path} cannot be read: ${messageOf(failure ?? error)}`, {
+      if (error instanceof TransientError) throw error;
+      this.#findings.problem('damaged-file', `${file.path} cannot be read: ${messageOf(error)}`, {
         file: file.path,
       });
       return;

@@ -1,14 +1,20 @@
+import { systemClock } from '../../../src/base/clock.ts';
 import { parseIdentifier, type Table } from '../../../src/catalog/catalog.ts';
 import type { DataFile } from '../../../src/iceberg/data-file.ts';
 import { readManifest, writeManifest } from '../../../src/iceberg/manifest.ts';
-import { addedManifest, readManifestList, writeManifestList } from '../../../src/iceberg/manifest-list.ts';
+import {
+  addedManifest,
+  type ManifestFile,
+  readManifestList,
+  writeManifestList,
+} from '../../../src/iceberg/manifest-list.ts';
 import { branchHead, currentSchema, type Snapshot } from '../../../src/iceberg/metadata.ts';
 import { unpartitioned } from '../../../src/iceberg/partition-spec.ts';
 import { newSnapshotId } from '../../../src/iceberg/snapshot.ts';
 import { appendRequirements, nextTimestampMs } from '../../../src/iceberg/update.ts';
 import { parseKey, type TopicPartitionKey } from '../../../src/kafka/topic-partition.ts';
 import { metadataFields } from '../../../src/lane/metadata-columns.ts';
-import { readColumns } from '../../../src/parquet/wasm-columns.ts';
+import { ColumnThreads } from '../../../src/parquet/column-threads.ts';
 import type { RollbackPolicy } from '../../../src/sink/ledger.ts';
 import { commitFlush, type Flush, type Landing } from '../../../src/sink/table-commit.ts';
 import { basisAt } from '../../../src/verify/basis.ts';
@@ -24,6 +30,8 @@ export type Offsets = Readonly<Record<TopicPartitionKey, readonly number[]>>;
 
 export const range = (from: number, next: number): number[] =>
   Array.from({ length: next - from }, (_, i) => from + i);
+
+const columns = new ColumnThreads(systemClock);
 
 /** A table that pipeline `shop` lands topic `orders` in, with real files, and what others do to it. */
 export class Landed {
@@ -130,30 +138,47 @@ export class Landed {
 
   /** Somebody replaces all files by these. */
   async rewrite(files: readonly DataFile[], operation = 'replace'): Promise<void> {
+    await this.#commit(operation, async (location, snapshot) => {
+      const schema = currentSchema((await this.table()).metadata);
+      const bytes = writeManifest(schema, unpartitioned, [], files, this.lake.random.bytes(16));
+      await this.lake.store.put(`${location}-m0.avro`, [bytes]);
+      const place = { path: `${location}-m0.avro`, length: bytes.length };
+      return [addedManifest(place, snapshot, unpartitioned, [], files)];
+    });
+  }
+
+  /** Somebody adds a delete file that marks so many rows. */
+  async markDeleted(rows: number): Promise<void> {
+    const kept = await this.manifests();
+    await this.#commit('delete', async (location, { snapshotId, sequenceNumber }) => {
+      const deletes = {
+        content: 1,
+        addedFiles: 1,
+        addedRows: rows,
+        addedSnapshotId: snapshotId,
+        sequenceNumber,
+      };
+      return [{ ...kept[0]!, path: `${location}-m0.avro`, ...deletes }, ...kept];
+    });
+  }
+
+  async #commit(
+    operation: string,
+    manifests: (
+      location: string,
+      snapshot: { snapshotId: bigint; sequenceNumber: number },
+    ) => Promise<readonly ManifestFile[]>,
+  ): Promise<void> {
     const table = await this.table();
     const { metadata } = table;
     const head = branchHead(metadata, 'main')!;
     const snapshotId = newSnapshotId(this.lake.random, metadata);
     const sequenceNumber = metadata['last-sequence-number'] + 1;
-    const location = `${metadata.location}/metadata/rewritten-${snapshotId}`;
-    const bytes = writeManifest(
-      currentSchema(metadata),
-      unpartitioned,
-      [],
-      files,
-      this.lake.random.bytes(16),
-    );
-    await this.lake.store.put(`${location}-m0.avro`, [bytes]);
-    const manifest = addedManifest(
-      { path: `${location}-m0.avro`, length: bytes.length },
-      { snapshotId, sequenceNumber },
-      unpartitioned,
-      [],
-      files,
-    );
+    const location = `${metadata.location}/metadata/changed-${snapshotId}`;
     const header = { snapshotId, parentSnapshotId: head['snapshot-id'], sequenceNumber };
+    const listed = await manifests(location, { snapshotId, sequenceNumber });
     await this.lake.store.put(`${location}.avro`, [
-      writeManifestList(header, files.length > 0 ? [manifest] : [], this.lake.random.bytes(16)),
+      writeManifestList(header, listed, this.lake.random.bytes(16)),
     ]);
     await this.lake.others.commit(table, appendRequirements(metadata, 'main'), [
       {
@@ -283,7 +308,7 @@ export class Landed {
       },
       {
         store: this.lake.store,
-        readColumns,
+        readColumns: columns.read,
         log,
         clock: this.lake.clock,
         random: this.lake.random,

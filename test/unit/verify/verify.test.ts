@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { TransientError } from '../../../src/base/errors.ts';
 import { metadataFields } from '../../../src/lane/metadata-columns.ts';
+import { inParallel } from '../../../src/verify/in-parallel.ts';
 import type { Report } from '../../../src/verify/report.ts';
 import { Landed, range } from './landed.ts';
 
@@ -270,6 +272,26 @@ test('bytes that are not the file: cut off, or another', async () => {
   expect(messages(await landed.verify())[0]).toMatch(
     /^damaged-file: reading the footer of .*: it does not end at byte \d+ as a Parquet file does$/,
   );
+});
+
+test('a file whose pages are damaged: only who reads them knows, and says so', async () => {
+  const landed = await thrice();
+  const [path, other] = await landed.paths();
+  const { objects } = landed.lake.store;
+  const damaged = Buffer.from(objects.get(path!)!);
+  damaged.fill(0x7f, 4, damaged.length - 8 - damaged.readUInt32LE(damaged.length - 8));
+  objects.set(path!, damaged);
+  expect((await landed.verify()).verdict).toBe('sound');
+  const report = await landed.verify({ depth: 'columns' });
+  expect(kinds(report)).toEqual(['damaged-file', 'gap']);
+  expect(messages(report)[0]).toContain(`damaged-file: ${path} cannot be read: `);
+  expect(report.problems.filter(({ kind }) => kind === 'gap')).toMatchObject([
+    { partition: 0, from: 25, next: 30 },
+    { partition: 1, from: 10, next: 20 },
+  ]);
+  expect(
+    JSON.stringify(report.problems, (_, value) => (typeof value === 'bigint' ? 0 : value)),
+  ).not.toContain(other!);
 });
 
 /** A table with one file, and another file's bytes in the place of that. */
@@ -615,4 +637,62 @@ test('a table with a ledger but no column of offsets is verified by claims and c
 test('an empty table is sound', async () => {
   const landed = await new Landed().create();
   expect(await landed.verify()).toMatchObject({ verdict: 'sound', snapshot: null, files: 0, partitions: [] });
+});
+
+// ---- what the store and delete files do ----
+
+test('rows that delete files mark are a deletion by others', async () => {
+  const landed = await thrice();
+  await landed.markDeleted(3);
+  const report = await landed.verify();
+  expect(messages(report)).toEqual([
+    expect.stringMatching(/^deleted-rows: snapshot \d+ \(delete\) marks in delete files 3 rows$/),
+  ]);
+  expect((await landed.verify({ allowDeletes: true })).verdict).toBe('sound');
+});
+
+test('reading is tried again, and a store that stays away is no fault of the table', async () => {
+  const landed = await thrice();
+  let failures = 3;
+  const { store } = landed.lake;
+  const getRange = store.getRange.bind(store);
+  store.getRange = async (...range) => {
+    if (failures-- > 0) throw new TransientError('the store is busy');
+    return getRange(...range);
+  };
+  expect(await landed.verify({ depth: 'columns' })).toMatchObject({ verdict: 'sound', rows: 50 });
+  // Footers come, columns do not.
+  const opened = new Set<string>();
+  store.getRange = async (location, start, end) => {
+    if (opened.has(location)) throw new TransientError('the store is away');
+    opened.add(location);
+    return getRange(location, start, end);
+  };
+  await expect(landed.verify({ depth: 'columns' })).rejects.toThrow('the store is away');
+});
+
+test('of more findings than are listed the number is told', async () => {
+  const landed = await new Landed().create();
+  await landed.append([await landed.file({ [k0]: range(0, 300).filter((offset) => offset % 2 === 0) })]);
+  const report = await landed.verify();
+  expect(report.problems).toHaveLength(100);
+  expect(report.problemCounts).toEqual({ gap: 149 });
+  expect(report.summary).toBe('unsound: 149 gaps in shop.orders');
+});
+
+test('work is done side by side, and its first failure ends it', async () => {
+  async function* numbers(): AsyncGenerator<number> {
+    for (let i = 0; i < 50; i++) yield i;
+  }
+  let [running, most, done] = [0, 0, 0];
+  const work = async (i: number): Promise<void> => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running--;
+    done++;
+    if (i === 20) throw new Error('number 20');
+  };
+  await expect(inParallel(numbers(), 4, work)).rejects.toThrow('number 20');
+  expect(most).toBe(4);
+  expect(done).toBeLessThan(30);
 });
