@@ -89,7 +89,7 @@ export function readChain(
     : lineage.isWhole;
   const epochs = new Map<string, number>();
   const steps: Step[] = [];
-  const ledgers: { snapshot: Snapshot; ledger: Ledger }[] = [];
+  let last: { snapshot: Snapshot; ledger: Ledger } | undefined;
   for (const snapshot of lineage.snapshots) {
     const text = snapshot.summary[names.offsets];
     if (text === undefined || (basis && snapshot['sequence-number'] <= basis.sequenceNumber)) continue;
@@ -110,10 +110,9 @@ export function readChain(
       }
     steps.push(stepOf(pipeline, snapshot, before, ledger, epochs, joins));
     joins = true;
-    ledgers.push({ snapshot, ledger });
+    last = { snapshot, ledger };
     before = ledger;
   }
-  const last = ledgers.at(-1);
   const head = lineage.snapshots.at(-1);
   const isExpired =
     !last && !basis && !lineage.isWhole && (head?.['sequence-number'] ?? 0) >= (copy?.sequenceNumber ?? 0);

@@ -55,7 +55,7 @@ export async function explainHoles(
       for (const range of hole.ranges) takeRecorded(hole, range, rules, budget, told);
       const open = budget.openOf(hole.key);
       const size = countOf(open);
-      if (lookedAt + size <= lookedAtMax) {
+      if (!rules.log || lookedAt + size <= lookedAtMax) {
         lookedAt += size;
         await takeLogged(hole, open, rules, budget, told);
       } else {
@@ -270,75 +270,91 @@ export function expectedHoles(step: Step): number {
   return claimed - lost - step.rows;
 }
 
-/** Joins neighbouring offsets of one cause into one finding. */
+/** Joins neighbouring offsets of one cause into one finding, however many there are. */
 class Told {
   readonly #findings: Findings;
-  readonly #ranges = new Map<
+  readonly #causes = new Map<
     string,
-    { kind: ExceptionKind; key: TopicPartitionKey; cause: string; ranges: OffsetRange[] }
+    { kind: ExceptionKind; key: TopicPartitionKey; cause: string; told: Ranges }
   >();
-  readonly #gaps = new Map<TopicPartitionKey, { range: OffsetRange; why: string }[]>();
+  /** The gap of each topic-partition that may go on. */
+  readonly #gaps = new Map<TopicPartitionKey, { range: OffsetRange; why: string }>();
 
   constructor(findings: Findings) {
     this.#findings = findings;
   }
 
   add(kind: ExceptionKind, key: TopicPartitionKey, range: OffsetRange, cause = causes[kind] ?? kind): void {
-    const name = `${kind} ${key} ${cause}`;
-    const known = this.#ranges.get(name);
-    if (known) extend(known.ranges, range);
-    else this.#ranges.set(name, { kind, key, cause, ranges: [range] });
+    const id = `${kind} ${key} ${cause}`;
+    const known = this.#causes.get(id) ?? { kind, key, cause, told: new Ranges() };
+    known.told.add(range);
+    this.#causes.set(id, known);
   }
 
   gap(key: TopicPartitionKey, range: OffsetRange, why: string): void {
-    const gaps = this.#gaps.get(key) ?? [];
-    const last = gaps.at(-1);
-    if (last?.range.next === range.from && last.why === why)
-      last.range = { from: last.range.from, next: range.next };
-    else gaps.push({ range, why });
-    this.#gaps.set(key, gaps);
+    const open = this.#gaps.get(key);
+    const goesOn = open?.range.next === range.from && open.why === why;
+    if (open && !goesOn) this.#tellGap(key, open);
+    this.#gaps.set(key, { range: goesOn ? { from: open.range.from, next: range.next } : range, why });
   }
 
   more(key: TopicPartitionKey, count: number): void {
     this.#findings.exception(
       'not-looked-at',
       `${name(key)}: ${count} further offsets without a row were not looked at`,
-      {
-        ...parseKey(key),
-        count,
-      },
+      { ...parseKey(key), count },
     );
   }
 
   report(): void {
-    for (const [key, gaps] of this.#gaps)
-      for (const { range, why } of gaps)
-        this.#findings.problem('gap', `${name(key)} ${formatRange(range)}: no row; ${why}`, {
-          ...parseKey(key),
-          ...range,
-          count: range.next - range.from,
-        });
-    for (const { kind, key, cause, ranges } of this.#ranges.values()) {
-      ranges.sort((a, b) => a.from - b.from);
-      const [first] = ranges;
-      const count = countOf(ranges);
-      const where = ranges.slice(0, shownMax).map(formatRange).join(', ');
-      const others = ranges.length > shownMax ? ` and ${ranges.length - shownMax} more ranges` : '';
-      this.#findings.exception(
-        kind,
-        `${name(key)}: ${count} offset${count === 1 ? '' : 's'} without a row, ${cause}: ${where}${others}`,
-        {
-          ...parseKey(key),
-          from: first!.from,
-          next: ranges.at(-1)!.next,
-          count,
-        },
-      );
+    for (const [key, open] of this.#gaps) this.#tellGap(key, open);
+    for (const { kind, key, cause, told } of this.#causes.values()) {
+      const { from, next, count } = told;
+      const offsets = `${count} offset${count === 1 ? '' : 's'}`;
+      this.#findings.exception(kind, `${name(key)}: ${offsets} without a row, ${cause}: ${told.text()}`, {
+        ...parseKey(key),
+        from,
+        next,
+        count,
+      });
     }
+  }
+
+  #tellGap(key: TopicPartitionKey, { range, why }: { range: OffsetRange; why: string }): void {
+    this.#findings.problem('gap', `${name(key)} ${formatRange(range)}: no row; ${why}`, {
+      ...parseKey(key),
+      ...range,
+      count: range.next - range.from,
+    });
   }
 }
 
 const shownMax = 5;
+
+/** Some ranges, and how many more there are. */
+class Ranges {
+  count = 0;
+  from = Number.POSITIVE_INFINITY;
+  next = Number.NEGATIVE_INFINITY;
+  readonly #shown: OffsetRange[] = [];
+  #last: OffsetRange | undefined;
+  #more = 0;
+
+  add(range: OffsetRange): void {
+    this.count += range.next - range.from;
+    this.from = Math.min(this.from, range.from);
+    this.next = Math.max(this.next, range.next);
+    const goesOn = this.#last?.next === range.from;
+    if (this.#more === 0 && (goesOn || this.#shown.length < shownMax)) extend(this.#shown, range);
+    else if (!goesOn) this.#more++;
+    this.#last = range;
+  }
+
+  text(): string {
+    const shown = this.#shown.toSorted((a, b) => a.from - b.from).map(formatRange);
+    return shown.join(', ') + (this.#more > 0 ? ` and ${this.#more} more ranges` : '');
+  }
+}
 
 const causes: Partial<globalThis.Record<ExceptionKind, string>> = {
   'lost-by-retention': 'lost by retention and accepted (onGap: skip)',

@@ -301,7 +301,12 @@ class Verification {
     const seen = [...(contents?.seen.values() ?? [])].map(({ topic }) => topic);
     const topics = chain ? [...chain.ledger.topicIds.keys()] : this.#chains.length === 0 ? seen : [];
     const asked = [...new Set(topics)].filter((topic) => topic !== '');
-    if (asked.length === 0) return { view: undefined, stands, kafka: 'no topic to ask for' };
+    if (asked.length === 0)
+      return {
+        view: undefined,
+        stands,
+        kafka: `pipeline ${this.#options.pipeline} has no ledger in this table`,
+      };
     try {
       const view = await log.view(asked);
       if (chain) return { view, stands: compareWithLog(chain, view, this.#findings) };
