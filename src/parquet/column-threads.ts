@@ -62,7 +62,10 @@ class ColumnThread {
     this.#clock = clock;
     // The sources run as they are under Node's type stripping, and compiled from dist.
     const name = import.meta.url.endsWith('.ts') ? './column-thread.ts' : './column-thread.js';
-    this.#worker = new Worker(new URL(name, import.meta.url), { name: 'columns' });
+    this.#worker = new Worker(new URL(name, import.meta.url), {
+      name: 'columns',
+      resourceLimits: { maxYoungGenerationSizeMb: 16 },
+    });
     this.#worker.unref();
     this.#worker.on('message', (message: FromColumnThread) => {
       this.#arrived.push(message);

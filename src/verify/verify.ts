@@ -61,7 +61,7 @@ export interface Progress {
 /** Files looked at side by side: most of the time is waiting for the store. */
 const filesAtOnce = 16;
 /** Columns of files read side by side: each holds some megabytes. */
-const columnsAtOnce = 4;
+const columnsAtOnce = 2;
 
 /**
  * Proves of a table that every offset that was landed is in it once, or finds why not. Only reads.
