@@ -325,3 +325,11 @@ function differences(ledger: Ledger, copy: Ledger): string[] {
   const topics = [...ledger.topicIds].filter(([topic, id]) => copy.topicIds.get(topic) !== id);
   return [...offsets, ...topics.map(([topic]) => `another id for topic ${topic}`)];
 }
+
+/** Offsets below were verified before. */
+export function floorsOf(chains: readonly Chain[], basis: Basis | undefined): Map<TopicPartitionKey, number> {
+  const floors = new Map<TopicPartitionKey, number>();
+  for (const { pipeline } of chains)
+    for (const [key, next] of basis?.ledgers.get(pipeline)?.next ?? []) floors.set(key, next);
+  return floors;
+}

@@ -9,6 +9,7 @@ import { type Findings, formatRange } from './finding.ts';
 import { tellingRanges } from './footers.ts';
 import type { Bounds, LiveFile } from './live-files.ts';
 import { extend, type OffsetRange, OffsetSet } from './offset-set.ts';
+import { keyName } from './told.ts';
 
 /** The offsets of a topic-partition that the table has rows of. */
 export interface Seen extends TopicPartition {
@@ -249,7 +250,7 @@ class Tally {
       for (const range of doubled)
         findings.problem(
           'duplicate',
-          `${name(key)} ${formatRange(range)}: there before, and again in ${file.path}`,
+          `${keyName(key)} ${formatRange(range)}: there before, and again in ${file.path}`,
           {
             ...place,
             ...range,
@@ -259,7 +260,7 @@ class Tally {
       if (doubledMore > 0)
         findings.problem(
           'duplicate',
-          `${name(key)}: ${doubledMore} further offsets of ${file.path} were there before`,
+          `${keyName(key)}: ${doubledMore} further offsets of ${file.path} were there before`,
           {
             ...place,
             count: doubledMore,
@@ -268,7 +269,7 @@ class Tally {
       if (outside > 0)
         findings.problem(
           'outside-claim',
-          `${file.path} has ${outside} rows of ${name(key)} (between ${min} and ${max}) outside of the claim of the ` +
+          `${file.path} has ${outside} rows of ${keyName(key)} (between ${min} and ${max}) outside of the claim of the ` +
             `snapshot that added it, ${from >= next ? 'which claims nothing of it' : formatRange({ from, next })}`,
           { ...place, count: outside, snapshot: file.adder },
         );
@@ -303,9 +304,4 @@ function checkInside(
     `${file.path} has ${what} from ${found.min} to ${found.max}, its manifest says ${told.min} to ${told.max}`,
     { file: file.path },
   );
-}
-
-/** Without a topic column a key has no topic. */
-function name(key: TopicPartitionKey): string {
-  return key.startsWith('-') ? `partition ${key.slice(1)}` : key;
 }

@@ -1,5 +1,6 @@
 import type { LogRange } from '../kafka/source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import type { Ledger } from '../sink/ledger.ts';
 import type { Chain } from './chain.ts';
 import type { Findings } from './finding.ts';
 import type { OffsetRange } from './offset-set.ts';
@@ -104,4 +105,11 @@ function standOf(
     retained: end - start,
     toCome: Math.max(0, end - Math.max(next ?? start, start)),
   };
+}
+
+/** Whether the log of a topic is the one that a ledger is about. */
+export function isTopicOf(ledger: Ledger, view: LogView, topic: string): boolean {
+  return (
+    ledger.clusterId === view.clusterId && ledger.topicIds.get(topic) === view.topics.get(topic)?.topicId
+  );
 }

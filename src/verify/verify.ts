@@ -6,11 +6,10 @@ import type { ManifestFile } from '../iceberg/manifest-list.ts';
 import { mainBranch } from '../iceberg/metadata.ts';
 import type { TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { ReadColumns } from '../parquet/wasm-columns.ts';
-import type { Ledger } from '../sink/ledger.ts';
 import type { RangedStore } from '../storage/store.ts';
 import { checkHistory, checkSteps, questionOf, tellContents, tellCounts } from './accounts.ts';
 import { ledgerAt } from './basis.ts';
-import { type Basis, type Chain, pipelinesOf, readChain } from './chain.ts';
+import { type Basis, type Chain, floorsOf, pipelinesOf, readChain } from './chain.ts';
 import { type Changes, readChanges } from './changes.ts';
 import { Claimed, checkFile } from './claimed.ts';
 import { type ColumnNames, findColumns, type OffsetColumns } from './columns.ts';
@@ -21,7 +20,7 @@ import { explainHoles } from './holes.ts';
 import { inParallel } from './in-parallel.ts';
 import { abandonedBy, type Lineage, lineageOf } from './lineage.ts';
 import { type LiveFile, liveFiles, manifestsOf, Paths } from './live-files.ts';
-import { compareWithLog, type LogPort, type LogView, type Stand } from './log.ts';
+import { compareWithLog, isTopicOf, type LogPort, type LogView, type Stand } from './log.ts';
 import type { OffsetRange } from './offset-set.ts';
 import { patient } from './patient-store.ts';
 import { type Depth, partitionReports, type Report, summaryOf } from './report.ts';
@@ -119,7 +118,7 @@ class Verification {
     await this.#openHead();
     const hasLedger = this.#chains.length > 0;
     // Without claims nothing but the rows themselves tells.
-    const readsAll = depth === 'columns' || !hasLedger;
+    const readsAll = this.#columns !== undefined && (depth === 'columns' || !hasLedger);
     let contents = readsAll ? this.#newContents(changes, depth === 'quick') : undefined;
     await this.#look(changes, contents);
     const rolledBack = this.#rolledBack();
@@ -137,35 +136,8 @@ class Verification {
     } else {
       tellCounts(this.#claimed, this.#question, this.#columns !== undefined, this.#findings);
     }
-    const partitions = partitionReports(
-      this.#chains,
-      contents,
-      stands,
-      (pipeline) => pipeline === this.#options.pipeline,
-    );
-    const findings = this.#findings;
-    findings.sort();
-    const name = formatIdentifier(this.#table.identifier);
-    const [files, rows] = [this.#files, this.#rows];
-    return {
-      table: name,
-      verdict: findings.isSound ? 'sound' : 'unsound',
-      summary: summaryOf(name, { files, rows, partitions }, this.#claimed, findings),
-      snapshot: this.#lineage.snapshots.at(-1)?.['snapshot-id'] ?? null,
-      ...(basis ? { after: basis.snapshot } : {}),
-      depth: contents && depth !== 'quick' ? 'columns' : depth,
-      ...(isOpen && contents ? { columnsReadBecause: this.#question! } : {}),
-      pipelines: this.#chains.map(({ pipeline }) => pipeline),
-      snapshots: this.#lineage.snapshots.length,
-      files,
-      rows,
-      partitions,
-      problems: findings.problems,
-      exceptions: findings.exceptions,
-      problemCounts: Object.fromEntries(findings.problemCounts),
-      exceptionCounts: Object.fromEntries(findings.exceptionCounts),
-      ...(kafka === undefined ? {} : { kafka }),
-    };
+    const because = isOpen && contents ? this.#question : undefined;
+    return this.#report(contents, stands, because, kafka);
   }
 
   #readChanges(): Promise<Changes> {
@@ -352,17 +324,42 @@ class Verification {
       this.#findings,
     );
   }
-}
 
-function floorsOf(chains: readonly Chain[], basis: Basis | undefined): Map<TopicPartitionKey, number> {
-  const floors = new Map<TopicPartitionKey, number>();
-  for (const { pipeline } of chains)
-    for (const [key, next] of basis?.ledgers.get(pipeline)?.next ?? []) floors.set(key, next);
-  return floors;
-}
-
-function isTopicOf(ledger: Ledger, view: LogView, topic: string): boolean {
-  return (
-    ledger.clusterId === view.clusterId && ledger.topicIds.get(topic) === view.topics.get(topic)?.topicId
-  );
+  #report(
+    contents: Contents | undefined,
+    stands: ReadonlyMap<TopicPartitionKey, Stand>,
+    because: string | undefined,
+    kafka: string | undefined,
+  ): Report {
+    const { depth, basis } = this.#options;
+    const partitions = partitionReports(
+      this.#chains,
+      contents,
+      stands,
+      (pipeline) => pipeline === this.#options.pipeline,
+    );
+    const findings = this.#findings;
+    findings.sort();
+    const name = formatIdentifier(this.#table.identifier);
+    const [files, rows] = [this.#files, this.#rows];
+    return {
+      table: name,
+      verdict: findings.isSound ? 'sound' : 'unsound',
+      summary: summaryOf(name, { files, rows, partitions }, this.#claimed, findings),
+      snapshot: this.#lineage.snapshots.at(-1)?.['snapshot-id'] ?? null,
+      ...(basis ? { after: basis.snapshot } : {}),
+      depth: contents && depth !== 'quick' ? 'columns' : depth,
+      ...(because === undefined ? {} : { columnsReadBecause: because }),
+      pipelines: this.#chains.map(({ pipeline }) => pipeline),
+      snapshots: this.#lineage.snapshots.length,
+      files,
+      rows,
+      partitions,
+      problems: findings.problems,
+      exceptions: findings.exceptions,
+      problemCounts: Object.fromEntries(findings.problemCounts),
+      exceptionCounts: Object.fromEntries(findings.exceptionCounts),
+      ...(kafka === undefined ? {} : { kafka }),
+    };
+  }
 }

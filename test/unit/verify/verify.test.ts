@@ -696,3 +696,9 @@ test('work is done side by side, and its first failure ends it', async () => {
   expect(most).toBe(4);
   expect(done).toBeLessThan(30);
 });
+
+test('--deep of a table without a column of offsets is what can be told without', async () => {
+  const landed = await new Landed().create([]);
+  await landed.land({ [k0]: range(0, 10) });
+  expect(await landed.verify({ depth: 'columns' })).toMatchObject({ verdict: 'sound', rows: 10 });
+});
