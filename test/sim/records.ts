@@ -105,7 +105,7 @@ export class Producer {
   retain(key: TopicPartitionKey, landed: number, moment: Moment): void {
     const log = this.#broker.logs.get(key)!;
     const max = this.#features.retention === 'overtaking' ? log.end : Math.min(landed, log.end);
-    const start = Math.max(log.start, max - moment.below(20));
+    const start = Math.max(log.start, max - moment.below(8));
     if (start === log.start) return;
     this.#world.note(`retention: ${key} begins at ${start}`);
     log.start = start;

@@ -16,7 +16,7 @@ import type { Process } from './process.ts';
 import type { SimObjects } from './storage.ts';
 
 export const restUri = 'http://catalog';
-const tokenLifeMs = 60_000;
+const tokenLifeMs = 20_000;
 
 interface Told {
   status: number;

@@ -41,6 +41,8 @@ export class SimWorker {
   /** Resolves when it stops by itself; a failure is the value. */
   readonly ended: Promise<Error | undefined>;
   wasAskedToStop = false;
+  /** What lanes are at work on. */
+  readonly appending: Set<TopicPartitionKey> = new Set();
   readonly #world: WorkerWorld;
   #drainsSinceMs: number | undefined;
   #hasTimedOut = false;
@@ -137,7 +139,9 @@ export class SimWorker {
           this.#world.broken(
             `${this.process.name} takes a set of ${keyOf(set)} from before a seek or revocation`,
           );
-        return later(() => inner.append(set));
+        const key = keyOf(set);
+        this.appending.add(key);
+        return later(() => inner.append(set)).finally(() => this.appending.delete(key));
       },
       flush: (table) => later(() => inner.flush(table)),
       drop: (table) => later(() => inner.drop(table)),
