@@ -127,7 +127,7 @@ function liveRows(objects: SimObjects, head: Snapshot): EncodedRow[] {
     .flatMap((entry) => JSON.parse(Buffer.from(objects.get(entry.path)).toString('utf8')) as EncodedRow[]);
 }
 
-const emptyFile: Omit<DataFile, 'path' | 'recordCount' | 'fileSizeBytes'> = {
+export const emptyFile: Omit<DataFile, 'path' | 'recordCount' | 'fileSizeBytes'> = {
   format: 'PARQUET',
   partition: [],
   columnSizes: new Map(),

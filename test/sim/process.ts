@@ -7,6 +7,13 @@ import type { World } from './world.ts';
 /** Calls whose answer may never come: those of a store have a time-out of their own, as have Kafka's. */
 const unbounded = new Set(['get table', 'create table', 'swap']);
 
+/** What calls servers: a process, or a worker of a small world (exhaustive.ts). */
+export interface Caller {
+  readonly name: string;
+  readonly world: World;
+  call<T>(kind: string, apply: (moment: Moment) => T, object?: string): Promise<T>;
+}
+
 /** A call that a process has made. */
 interface Call {
   /** What is asked, and of what: `put snap-1.avro`. */
@@ -14,7 +21,7 @@ interface Call {
 }
 
 /** A worker's process: what reaches it waits while it is frozen, and is nothing when it is dead. */
-export class Process {
+export class Process implements Caller {
   readonly name: string;
   readonly world: World;
   readonly clock: Clock;

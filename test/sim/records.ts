@@ -44,6 +44,11 @@ export class Producer {
     else this.#append(log, this.#kinds(max, random), random);
   }
 
+  /** Records of these kinds, as they are. */
+  append(key: TopicPartitionKey, kinds: readonly Kind[]): void {
+    this.#append(this.#broker.logs.get(key)!, kinds, this.#world.moment('append', 0));
+  }
+
   #kinds(max: number, random: Draw): Kind[] {
     const { tombstones, undecodable, onError, onTombstone } = this.#features;
     return Array.from({ length: random.below(max) }, () => {
