@@ -50,7 +50,7 @@ export async function runChaos(options: ChaosOptions): Promise<Report> {
     options.onLine?.(line);
   };
   await using world = await World.open({ ...options, say });
-  const producer = new Producer({
+  await using producer = new Producer({
     brokers: world.brokers,
     registry: world.registry,
     topic,

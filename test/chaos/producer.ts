@@ -21,7 +21,7 @@ export interface ProducerOptions {
  * Orders by Kafka's own producer (idempotent, acks=all), each with an id of its own, and a note of each acknowledgement.
  * What was not acknowledged is not sent again: it may be in the log, once, or not.
  */
-export class Producer {
+export class Producer implements AsyncDisposable {
   acknowledged = 0;
   /** Records of which nobody can tell. */
   unanswered = 0;
@@ -60,9 +60,13 @@ export class Producer {
   async end(): Promise<void> {
     this.#ended = true;
     await this.#producing;
-    await this.#java.close();
     this.#note.end();
     await once(this.#note, 'finish');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended = true;
+    await this.#java.close();
   }
 
   async #register(added: number): Promise<void> {
