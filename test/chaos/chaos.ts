@@ -130,7 +130,8 @@ async function unleash(
       done.push(event);
       if (result !== undefined) say(`  ${event.kind} ${event.target}: ${result}`);
     } catch (error) {
-      failed.push(`${what}: ${error instanceof Error ? error.message : error}`);
+      // Java's and Spark's go on with all that was called.
+      failed.push(`${what}: ${String((error as Error).message).split('\n')[0]}`);
       say(`  ${failed.at(-1)}`);
     }
   };

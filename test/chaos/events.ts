@@ -182,7 +182,7 @@ async function withRules(
 }
 
 async function compactWithSpark({ target }: ChaosEvent, { world }: Stage): Promise<string> {
-  const { catalog } = world.pipelines.find(({ name }) => name === target)!;
+  const { 'http-client.type': _, ...catalog } = world.pipelines.find(({ name }) => name === target)!.catalog;
   const sql = `CALL lake.system.rewrite_data_files(table => '${table}', options => map('min-input-files', '2'))`;
   const { rows } = await world.spark.call<{ rows: Record<string, string>[] }>(
     'sql',
