@@ -11,7 +11,7 @@ import { Worker } from './worker.ts';
 
 export const topic = 'orders';
 export const table = 'shop.orders';
-export const firstPartitions = 4;
+const firstPartitions = 4;
 const credentials = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
 
 /** What is between workers and servers. */
