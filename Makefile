@@ -50,8 +50,8 @@ node_modules/.ready: package.json package-lock.json
 	@$(node) --version >/dev/null 2>&1 || (cd node_modules/node && node installArchSpecificPackage)
 	@touch $@
 
-sim: build ## simulate: seeds=N from=S
-	@$(node) test/sim/run.ts $(if $(seeds),--seeds $(seeds)) $(if $(from),--from $(from))
+sim: build ## the core in simulated worlds of faults: SEEDS=N of them, or SEED=S; SHRINK=1 reduces a failure
+	@$(node) test/sim/run.ts $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SHRINK),--shrink)
 
 chaos: build ## real parts, killed, frozen, cut off and filled up for a while; each offset must land once: MINUTES=10 SEED=N
 	@localstack/need
