@@ -36,7 +36,7 @@ const faults: readonly Fault[] = [
   { type: 'delay', ms: 100 },
 ];
 
-/** As the callers of a store do. SeaweedFS may be busy for seconds with a name that several write. */
+/** As the callers of a store do. In a storm they are on their own: the SDK's tries have a quota for each client, which is soon used up. */
 const policy = { attemptsMax: 60, totalMs: 60_000, waitMinMs: 20, waitMaxMs: 1_000 };
 const patiently = <T>(call: () => Promise<T>): Promise<T> =>
   retry({ clock: systemClock, random: systemRandom }, policy, call);
