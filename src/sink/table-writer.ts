@@ -174,6 +174,9 @@ export class TableWriter {
     this.#lost.push([key, from, to]);
     entry.next = to;
     entry.handed = to;
+    // A table that is not there yet need not wait for what will never come.
+    entry.asked = Math.max(entry.asked, to);
+    entry.seen = Math.max(entry.seen, to);
     this.#quietSinceMs = Number.NEGATIVE_INFINITY; // at once: what is lost is to be found in the table
   }
 

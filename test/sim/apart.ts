@@ -1,9 +1,17 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
+export interface Ended {
+  readonly status: number | null;
+  readonly output: string;
+}
+
 /** Runs the simulator in a process of its own, on the project's Node. */
-export async function runApart(...args: string[]): Promise<{ status: number | null; output: string }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'run.ts'), ...args]);
+export const runApart = (...args: string[]): Promise<Ended> => runProgram('run.ts', ...args);
+
+/** The same with another program of this folder. */
+export async function runProgram(name: string, ...args: string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, name), ...args]);
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (text) => {

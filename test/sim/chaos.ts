@@ -10,6 +10,7 @@ import {
   compacted,
   expired,
   type ForeignJob,
+  removeExpired,
   replaced,
   rolledBack,
   withColumn,
@@ -59,6 +60,15 @@ export class Chaos {
       ['stop', true, (moment) => this.#victim(moment)?.stop()],
       ['rebalance', true, (moment) => this.#sim.broker.shake(moment)],
       ['compaction', features.maintenance, foreign('compaction', compacted)],
+      [
+        'compaction and expiry',
+        features.maintenance && isHistoryShown,
+        (moment) => {
+          const table = this.#someTable(moment);
+          this.#foreign('compaction', compacted, moment, table);
+          this.#foreign('expiry', (_, now) => expired(now, 1), moment, table);
+        },
+      ],
       ['expiry', features.maintenance && isHistoryShown, foreign('expiry', (_, now) => expired(now, 1))],
       ['trim', isHistoryShown, foreign('trim', (_, now) => expired(now, 8))],
       ['append', features.others, foreign('append', (job, now) => appended(job, now, 'main'))],
@@ -78,7 +88,11 @@ export class Chaos {
       ['drop', features.drops, (moment) => this.#drop(moment)],
       ['drop once more', features.drops, (moment) => this.#drop(moment)],
       ['retention', features.retention !== 'none', (moment) => this.#retain(moment)],
-      ['more retention', features.retention !== 'none', (moment) => this.#retain(moment)],
+      [
+        'retention behind a lane',
+        features.retention === 'overtaking' && features.laneDelayMs > 0,
+        (moment) => this.#retainBehindLane(moment, 600),
+      ],
       ['another topic', features.recreations, (moment) => this.#recreate(moment)],
       ['a partition more', features.growth, (moment) => this.#grow(moment)],
       ['amnesia', features.amnesia, () => this.#sim.broker.forgetOffsets()],
@@ -166,6 +180,16 @@ export class Chaos {
     producer.retain(key, tables.landedEverywhere(key), moment);
   }
 
+  /** Retention strikes while a lane is at work on what came before. */
+  #retainBehindLane(moment: Moment, triesLeft: number): void {
+    const { world, broker, producer } = this.#sim;
+    const key = this.#alive().flatMap(({ appending }) => [...appending])[0];
+    if (key !== undefined) {
+      producer.produce(key, 8, moment);
+      producer.retain(key, broker.logs.get(key)!.end, moment);
+    } else if (triesLeft > 0) world.after(5, () => this.#retainBehindLane(moment, triesLeft - 1));
+  }
+
   #recreate(moment: Moment): void {
     const topic = this.#topic(moment);
     this.#sim.world.note(`topic ${topic} is deleted and made anew`);
@@ -246,9 +270,8 @@ export class Chaos {
   }
 
   /** Somebody else's commit. */
-  #foreign(what: string, change: Change, moment: Moment): void {
+  #foreign(what: string, change: Change, moment: Moment, table = this.#someTable(moment)): void {
     const { world, tables, happened, features } = this.#sim;
-    const table = this.#someTable(moment);
     const life = tables.lives.get(table);
     if (!life) return;
     const { type } = tables.resolution(life);
@@ -268,7 +291,9 @@ export class Chaos {
     happened.add(what);
     if (what === 'rollback') life.wasRolledBack = true;
     if (what === 'expiry') life.wasExpired = true;
+    const before = life.metadata;
     tables.catalog.swap(table, life.location, to);
+    if (what === 'expiry' || what === 'trim') removeExpired(this.#job(moment), before, next);
   }
 
   /** DROP TABLE, and often CREATE TABLE at once. Objects stay: they are the cleaner's. */

@@ -9,6 +9,8 @@ export interface FaultRates {
   /** The caller gets an error; it is applied afterwards, up to `lateMs` later. */
   readonly late: number;
   readonly lateMs: number;
+  /** It was applied, or not, and no answer ever comes. */
+  readonly silent: number;
   /** A way takes up to `slowMs`. */
   readonly slow: number;
   readonly slowMs: number;
@@ -99,6 +101,7 @@ export function drawFeatures(seed: number): Features {
       lostReply: rate(0.25),
       late: rate(0.1),
       lateMs: 60_000,
+      silent: has(0.8) ? 0 : random.float() * 0.03,
       slow: rate(0.2),
       slowMs: 10_000,
     },
@@ -110,7 +113,7 @@ export function drawFeatures(seed: number): Features {
     catalog: has(0.4) ? 'location' : has(0.4) ? 'version' : has(0.7) ? 'requirements' : 'newest',
     protocol: has(0.3) ? 'eager' : 'incremental',
     lanes: has(0.4) ? 2 + random.below(2) : 1,
-    laneDelayMs: has(0.3) ? random.float() * 400 : 0,
+    laneDelayMs: has(0.3) ? random.float() ** 2 * 2_000 : 0,
     staleAnswers: has(0.3),
     clockJumps: has(0.5),
     maintenance: has(0.7),
@@ -118,9 +121,9 @@ export function drawFeatures(seed: number): Features {
     rollbacks: has(0.3),
     onRollback: has(0.2) ? 'skip' : policy<RollbackPolicy>('replay', 'halt'),
     drops: has(0.12),
-    retention: has(0.2) ? (has(0.5) ? 'overtaking' : 'behind') : 'none',
+    retention: has(0.25) ? (has(0.6) ? 'overtaking' : 'behind') : 'none',
     onGap: policy('skip', 'halt'),
-    recreations: has(0.1),
+    recreations: has(0.15),
     onTopicRecreated: policy('restart', 'halt'),
     growth: has(0.12),
     amnesia: has(0.08),
@@ -131,7 +134,7 @@ export function drawFeatures(seed: number): Features {
     tombstones: has(0.12),
     onTombstone: policy('skip', 'halt'),
     transactions: has(0.15),
-    values: has(0.12) ? (has(0.5) ? 'described' : 'avro') : 'json',
+    values: has(0.2) ? (has(0.6) ? 'described' : 'avro') : 'json',
     outage: has(0.06),
     longSleep: has(0.08),
     expiry: has(0.15),

@@ -127,7 +127,7 @@ function liveRows(objects: SimObjects, head: Snapshot): EncodedRow[] {
     .flatMap((entry) => JSON.parse(Buffer.from(objects.get(entry.path)).toString('utf8')) as EncodedRow[]);
 }
 
-const emptyFile: Omit<DataFile, 'path' | 'recordCount' | 'fileSizeBytes'> = {
+export const emptyFile: Omit<DataFile, 'path' | 'recordCount' | 'fileSizeBytes'> = {
   format: 'PARQUET',
   partition: [],
   columnSizes: new Map(),
@@ -151,6 +151,19 @@ export function expired(metadata: TableMetadata, keep: number): TableMetadata | 
   if (kept.length === 0 || kept.length === metadata.snapshots.length) return undefined;
   const log = metadata['snapshot-log'].filter((entry) => kept.includes(byId.get(entry['snapshot-id'])!));
   return { ...metadata, snapshots: kept, 'snapshot-log': log };
+}
+
+/** What expiry deletes besides: all files of metadata that only what has expired did name, and the metadata before. */
+export function removeExpired({ objects }: ForeignJob, before: TableMetadata, after: TableMetadata): void {
+  const kept = new Set(after.snapshots.flatMap((snapshot) => metadataFiles(objects, snapshot)));
+  for (const snapshot of before.snapshots)
+    for (const location of metadataFiles(objects, snapshot))
+      if (!kept.has(location)) objects.objects.delete(location);
+  for (const { 'metadata-file': location } of before['metadata-log']) objects.objects.delete(location);
+}
+
+function metadataFiles(objects: SimObjects, snapshot: Snapshot): string[] {
+  return [snapshot['manifest-list'], ...manifestsOf(objects, snapshot).map(({ path }) => path)];
 }
 
 /** Back to one of the snapshots in which `name` stands, as an operator undoes a bad load: no snapshot is made. */

@@ -10,22 +10,22 @@ import type { GlueCalls } from '../../src/catalog/glue.ts';
 import { branchHead } from '../../src/iceberg/metadata.ts';
 import type { CatalogServer, CommitRequest } from './catalog-server.ts';
 import { readMetadata } from './check.ts';
-import type { Process } from './process.ts';
+import type { Caller } from './process.ts';
 import type { SimObjects } from './storage.ts';
 
-/** Glue as one process calls it, through the SDK: an entry is replaced only at the version that is
+/** Glue as one caller calls it, through the SDK: an entry is replaced only at the version that is
  * named, or, without one, whatever has come since. */
 export function simGlue(
   server: CatalogServer,
   objects: SimObjects,
-  process: Process,
+  caller: Caller,
   doubled: boolean,
 ): GlueCalls {
   const nameOf = ({ DatabaseName, Name }: { DatabaseName?: string; Name?: string }): string =>
     `${DatabaseName}.${Name}`;
 
   const getTable = (table: string): Promise<object> =>
-    process.call('get table', () => {
+    caller.call('get table', () => {
       const entry = server.tables.get(table);
       if (!entry) throw sdkError('EntityNotFoundException', 400);
       const { location, version, input } = entry;
@@ -37,16 +37,16 @@ export function simGlue(
   async function updateTable(table: string, version: string | undefined, input: TableInput): Promise<object> {
     const location = locationIn(input);
     const snapshot = branchHead(readMetadata(objects, location), 'main')!;
-    const request: CommitRequest = { worker: process.name, table, location, snapshot };
+    const request: CommitRequest = { worker: caller.name, table, location, snapshot };
     server.onRequest(request);
     let applied = false;
     try {
-      await process.call('swap', (moment) => {
+      await caller.call('swap', (moment) => {
         const entry = server.tables.get(table);
         if (!entry) throw sdkError('EntityNotFoundException', 400);
         applied =
           (version === undefined || String(entry.version) === version) &&
-          server.swap(table, entry.location, location, process.name, input);
+          server.swap(table, entry.location, location, caller.name, input);
         if (!applied || (doubled && moment.happens('doubled', 0.2)))
           throw sdkError('ConcurrentModificationException', 400);
       });
@@ -72,14 +72,14 @@ export function simGlue(
         if (command instanceof CreateTableCommand) {
           const { DatabaseName, TableInput } = command.input;
           const table = `${DatabaseName}.${TableInput!.Name}`;
-          return (await process.call('create table', () => {
-            if (!server.insert(table, locationIn(TableInput!), process.name, TableInput!))
+          return (await caller.call('create table', () => {
+            if (!server.insert(table, locationIn(TableInput!), caller.name, TableInput!))
               throw sdkError('AlreadyExistsException', 400);
             return {};
           })) as never;
         }
         if (command instanceof GetDatabaseCommand)
-          return (await process.call('get database', () => ({
+          return (await caller.call('get database', () => ({
             Database: { Name: command.input.Name },
           }))) as never;
       } catch (error) {

@@ -1,23 +1,19 @@
 /**
- * Hunts every planted bug from seed 1 on, and writes into README.md how many seeds it took:  node test/sim/hunt.ts [NAME ...]
+ * Hunts every planted bug from seed 1 on, and writes into README.md how many seeds it took, and how often a thousand worlds
+ * take each marked branch:  node test/sim/hunt.ts [NAME ...]
  * Run it after a change of the simulator or of the core's randomness; it takes some minutes.
  */
-import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { runApart } from './apart.ts';
 import { mutants } from './mutants.ts';
+import { readTable, writeTable } from './readme.ts';
 
 const seedsMax = 3_000;
 
 /** The first seed that finds a planted bug, and for how long it was looked for. */
 async function hunt(name: string): Promise<{ seed: number | undefined; seconds: number }> {
   const startedAt = performance.now();
-  const run = join(import.meta.dirname, 'run.ts');
-  const args = [run, '--mutant', name, '--seeds', String(seedsMax), '--jobs', '1'];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let output = '';
-  for await (const text of child.stdout) output += text;
+  const { output } = await runApart('--mutant', name, '--seeds', String(seedsMax), '--jobs', '1');
   const seed = /^seed (\d+) /m.exec(output)?.[1];
   return {
     seed: seed === undefined ? undefined : Number(seed),
@@ -45,16 +41,15 @@ async function keepHunting(): Promise<void> {
 await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, keepHunting));
 console.log(`${found.size} of ${names.length} found, in ${seconds.toFixed(0)} s`);
 
-const path = join(import.meta.dirname, 'README.md');
-const rows = new Map(
-  Array.from(readFileSync(path, 'utf8').matchAll(/^\| (.*?) +\| +(\d+) \|$/gm), ([, name, seed]) => [
-    name!,
-    Number(seed),
-  ]),
-);
-const table = mutants
-  .filter(({ name }) => found.has(name) || rows.has(name))
-  .map(({ name }) => `| ${name} | ${found.get(name) ?? rows.get(name)} |`);
-const begin = '| planted bug | seeds |\n| --- | ---: |\n';
-const [before, after] = readFileSync(path, 'utf8').split(/^\| planted bug.*\n(?:\|.*\n)*/m);
-writeFileSync(path, `${before}${begin}${table.join('\n')}\n${after}`);
+const known = readTable('planted bug');
+const rows = mutants.map(({ name }): [string, number] => [name, found.get(name) ?? known.get(name) ?? 0]);
+writeTable('planted bug', 'seeds', new Map(rows));
+
+if (process.argv.length <= 2) {
+  const { output } = await runApart('--seeds', '1000', '--marks');
+  const counts = Array.from(
+    output.matchAll(/^\| (.*) \| (\d+) \|$/gm),
+    ([, name, count]) => [name!, Number(count)] as const,
+  );
+  writeTable('branch', 'times', new Map(counts));
+}

@@ -219,11 +219,23 @@ export const mutants: readonly Mutant[] = [
     find: 'return clock.nowMs() - flush.createdAtMs > pendingAgeMaxMs;',
     replace: 'return clock.nowMs() < 0;',
   },
+];
+
+/** Bugs that there were, found by the simulator: each is planted again where the world is kept that found it. */
+export const found: readonly (Mutant & { readonly kept: string })[] = [
   {
     name: 'a bounded run waits for a commit where a rollback is skipped',
     file: 'sink/caught-up.ts',
     find: 'const ledger = (table && ledgerOf(table, writer.options, pipeline, mainBranch)) ?? emptyLedger;',
     replace:
       "if (table && (await import('./ledger.ts')).resolveLedger(table.metadata, pipeline, mainBranch).type === 'rolledBack') return false; const ledger = (table && ledgerOf(table, writer.options, pipeline, mainBranch)) ?? emptyLedger;",
+    kept: 'seed-1264.json',
+  },
+  {
+    name: 'a table that is to be made waits for records that retention has taken',
+    file: 'sink/table-writer.ts',
+    find: 'entry.asked = Math.max(entry.asked, to);',
+    replace: '',
+    kept: 'seed-10643.json',
   },
 ];

@@ -1,10 +1,10 @@
 import { registerHooks } from 'node:module';
 import { pathToFileURL } from 'node:url';
-import { mutants } from './mutants.ts';
+import { found, mutants } from './mutants.ts';
 
 /** Replaces a piece of the production source by a wrong one, for all that is loaded from now on. */
 export function plant(name: string): void {
-  const mutant = mutants.find((each) => each.name === name);
+  const mutant = [...mutants, ...found].find((each) => each.name === name);
   if (!mutant) throw new Error(`there is no planted bug "${name}"`);
   const { find, replace } = mutant;
   const target = pathToFileURL(`${import.meta.dirname}/../../src/${mutant.file}`).href;

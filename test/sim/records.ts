@@ -44,6 +44,11 @@ export class Producer {
     else this.#append(log, this.#kinds(max, random), random);
   }
 
+  /** Records of these kinds, as they are. */
+  append(key: TopicPartitionKey, kinds: readonly Kind[]): void {
+    this.#append(this.#broker.logs.get(key)!, kinds, this.#world.moment('append', 0));
+  }
+
   #kinds(max: number, random: Draw): Kind[] {
     const { tombstones, undecodable, onError, onTombstone } = this.#features;
     return Array.from({ length: random.below(max) }, () => {
@@ -105,7 +110,7 @@ export class Producer {
   retain(key: TopicPartitionKey, landed: number, moment: Moment): void {
     const log = this.#broker.logs.get(key)!;
     const max = this.#features.retention === 'overtaking' ? log.end : Math.min(landed, log.end);
-    const start = Math.max(log.start, max - moment.below(20));
+    const start = Math.max(log.start, max - moment.below(8));
     if (start === log.start) return;
     this.#world.note(`retention: ${key} begins at ${start}`);
     log.start = start;

@@ -12,11 +12,11 @@ import { applyUpdates, type Requirement, type Update, unmetRequirement } from '.
 import type { CatalogServer } from './catalog-server.ts';
 import { readMetadata } from './check.ts';
 import type { Moment } from './moment.ts';
-import type { Process } from './process.ts';
+import type { Caller } from './process.ts';
 import type { SimObjects } from './storage.ts';
 
 export const restUri = 'http://catalog';
-const tokenLifeMs = 60_000;
+const tokenLifeMs = 20_000;
 
 interface Told {
   status: number;
@@ -33,14 +33,14 @@ export interface RestManners {
   readonly newest: boolean;
 }
 
-/** The REST catalog as one process speaks to it: the server looks at the requirements and writes the metadata. */
+/** The REST catalog as one caller speaks to it: the server looks at the requirements and writes the metadata. */
 export function simRest(
   server: CatalogServer,
   objects: SimObjects,
-  process: Process,
+  caller: Caller,
   { doubled, newest }: RestManners,
 ): typeof fetch {
-  const { world } = process;
+  const { world } = caller;
 
   const isTaken = (headers: Record<string, string>): boolean =>
     (server.tokens.get(headers['authorization'] ?? '') ?? 0) > world.nowMs;
@@ -76,7 +76,7 @@ export function simRest(
     const ids = JSON.stringify(body.schema).match(/"id":(\d+)/g) ?? [];
     const lastColumnId = Math.max(0, ...ids.map((id) => Number(id.slice(5))));
     const made = { ...fresh, schemas: [body.schema], 'last-column-id': lastColumnId };
-    server.insert(name, write(newest ? shown(made, moment) : made, moment), process.name);
+    server.insert(name, write(newest ? shown(made, moment) : made, moment), caller.name);
     return table(name);
   };
 
@@ -98,7 +98,7 @@ export function simRest(
     if (!newest && snapshot['sequence-number'] <= base['last-sequence-number'])
       return failure(400, 'BadRequestException', `Cannot add snapshot with sequence number, older than last`);
     const applied = applyUpdates(base, location, body.updates, Math.round(world.nowMs));
-    server.swap(name, location, write(newest ? shown(applied, moment) : applied, moment), process.name);
+    server.swap(name, location, write(newest ? shown(applied, moment) : applied, moment), caller.name);
     return table(name);
   };
 
@@ -108,7 +108,7 @@ export function simRest(
     headers: Record<string, string>,
     carryOut: (moment: Moment) => Told,
   ): Promise<Told> =>
-    process
+    caller
       .call(kind, (moment) =>
         isTaken(headers) ? carryOut(moment) : failure(401, 'NotAuthorizedException', 'token is over'),
       )
@@ -126,7 +126,7 @@ export function simRest(
   ): Promise<Told> {
     const body = parseJson(text) as unknown as Change;
     const snapshot = snapshotIn(body.updates).snapshot as Snapshot;
-    const request = { worker: process.name, table: name, snapshot: withIds(snapshot) };
+    const request = { worker: caller.name, table: name, snapshot: withIds(snapshot) };
     const change = {
       requirements: body.requirements.map(withIds),
       updates: body.updates.map((update) =>
@@ -153,7 +153,7 @@ export function simRest(
   const respond = async (url: string, method: string, headers: Record<string, string>, body: string) => {
     const path = url.slice(`${restUri}/v1`.length);
     if (path === '/oauth/tokens')
-      return process.call('get token', (moment) => {
+      return caller.call('get token', (moment) => {
         const token = uuid(moment);
         server.tokens.set(`Bearer ${token}`, world.nowMs + tokenLifeMs);
         return ok({ access_token: token, token_type: 'bearer', expires_in: tokenLifeMs / 1000 });

@@ -4,7 +4,7 @@
  * N seeds from S on, in as many processes as there are cores. Exit code 1 when one of them fails: it, the commit and the
  * reason are printed. It ends there, but with --all. --log tells a world step by step; --shrink reduces a failure to the
  * shortest list of events and writes it into FILE of --out (regressions/seed-S.json), which --replay runs again, with as
- * many others as are named. --mutant NAME plants a bug of mutants.ts first.
+ * many others as are named. --marks tells how often each branch of marks.ts was taken; --mutant NAME plants a bug first.
  */
 import { fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { commitHash } from './commit-hash.ts';
+import { Coverage } from './coverage.ts';
 import { plant } from './plant.ts';
 import type { SimResult } from './simulate.ts';
 
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     shrink: { type: 'boolean', default: false },
     out: { type: 'string' },
     replay: { type: 'string', multiple: true },
+    marks: { type: 'boolean', default: false },
     mutant: { type: 'string' },
   },
 });
@@ -35,6 +37,8 @@ const jobs = Math.min(Number(values.jobs), seeds);
 const startedAt = performance.now();
 let commits = 0;
 let failed = 0;
+/** How often each marked branch was. */
+const taken = new Map<string, number>();
 
 if (values.mutant !== undefined) plant(values.mutant);
 if (values.replay) await runReplays(values.replay);
@@ -44,6 +48,8 @@ if (!process.send) tellSum();
 
 /** Runs the worlds here. */
 async function run(): Promise<void> {
+  const coverage = values.marks ? new Coverage() : undefined;
+  await coverage?.begin();
   const { simulate } = await import('./simulate.ts');
   for (let n = 0; n < seeds && (failed === 0 || values.all); n++) {
     const result = await simulate(seed + n * step, { tells: values.log });
@@ -54,6 +60,9 @@ async function run(): Promise<void> {
       process.send(result);
     }
   }
+  if (!coverage) return;
+  if (process.send) process.send(await coverage.counts());
+  else onCounts(await coverage.counts());
 }
 
 /** Runs worlds that have failed once. */
@@ -82,6 +91,7 @@ async function runInJobs(): Promise<void> {
       '1',
     ];
     if (values.all) args.push('--all');
+    if (values.marks) args.push('--marks');
     if (values.mutant !== undefined) args.push('--mutant', values.mutant);
     return fork(fileURLToPath(import.meta.url), args);
   });
@@ -89,6 +99,7 @@ async function runInJobs(): Promise<void> {
   let told = Promise.resolve();
   const ends = children.map((child) => {
     child.on('message', (message) => {
+      if (!('seed' in (message as object))) return onCounts(message as Record<string, number>);
       const result = message as SimResult;
       if (isOver) return;
       if (result.violation !== undefined && !values.all) {
@@ -142,7 +153,12 @@ async function tellShortest(failure: SimResult): Promise<void> {
   console.log(`  again: node test/sim/run.ts --replay ${path} --log`);
 }
 
+function onCounts(counts: Record<string, number>): void {
+  for (const [name, count] of Object.entries(counts)) taken.set(name, (taken.get(name) ?? 0) + count);
+}
+
 function tellSum(): void {
+  for (const [name, count] of taken) console.log(`| ${name} | ${count} |`);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   const what = values.replay ? `${values.replay.length} replays` : `${seeds} seeds`;
   if (failed === 0) console.log(`${what}, ${commits} commits, ${seconds} s: all well`);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { runApart } from './apart.ts';
+import { found } from './mutants.ts';
 import { readReplay } from './shrink.ts';
 
 const regressions = join(import.meta.dirname, 'regressions');
@@ -13,6 +14,11 @@ test.each(readdirSync(regressions))('what failed once does so no more: %s', asyn
   const { status, output } = await runApart('--replay', join(regressions, file));
   expect(output).toContain('all well');
   expect(status).toBe(0);
+});
+
+test.each(found)('it would be noticed again: $name', async ({ name, kept }) => {
+  const { status } = await runApart('--mutant', name, '--replay', join(regressions, kept));
+  expect(status).toBe(1);
 });
 
 test('a failure is reduced to the few events that it takes', { timeout: 120_000 }, async () => {

@@ -4,7 +4,7 @@ import type { Pointers } from '../../src/catalog/metastore.ts';
 import { branchHead } from '../../src/iceberg/metadata.ts';
 import type { CatalogServer } from './catalog-server.ts';
 import { readMetadata } from './check.ts';
-import type { Process } from './process.ts';
+import type { Caller } from './process.ts';
 import type { SimObjects } from './storage.ts';
 
 /**
@@ -14,25 +14,25 @@ import type { SimObjects } from './storage.ts';
 export function simPointers(
   server: CatalogServer,
   objects: SimObjects,
-  process: Process,
+  caller: Caller,
   doubled: boolean,
 ): Pointers {
   return {
     async get(identifier) {
-      const location = await process.call('get table', () => server.location(formatIdentifier(identifier)));
+      const location = await caller.call('get table', () => server.location(formatIdentifier(identifier)));
       return location === undefined ? undefined : { location };
     },
     insert: (identifier, location) =>
-      process.call('create table', () => server.insert(formatIdentifier(identifier), location, process.name)),
+      caller.call('create table', () => server.insert(formatIdentifier(identifier), location, caller.name)),
     async swap(identifier, from, to) {
       const table = formatIdentifier(identifier);
       const snapshot = branchHead(readMetadata(objects, to), 'main')!;
-      const request = { worker: process.name, table, location: to, snapshot };
+      const request = { worker: caller.name, table, location: to, snapshot };
       server.onRequest(request);
       let applied = false;
       try {
-        const heard = await process.call('swap', (moment) => {
-          applied = server.swap(table, from.location, to, process.name);
+        const heard = await caller.call('swap', (moment) => {
+          applied = server.swap(table, from.location, to, caller.name);
           return applied && !(doubled && moment.happens('doubled', 0.2));
         });
         server.onAnswer(request, applied ? 'applied' : 'rejected');

@@ -1,7 +1,7 @@
 import { AlreadyExistsError, FatalError, messageOf, NotFoundError } from '../../src/base/errors.ts';
 import type { Encoder } from '../../src/parquet/encoder.ts';
 import type { Store } from '../../src/storage/store.ts';
-import type { Process } from './process.ts';
+import type { Caller } from './process.ts';
 
 /** The objects of the world, whoever put them there. Nothing is ever overwritten. */
 export class SimObjects {
@@ -26,25 +26,25 @@ export class SimObjects {
 
 const short = (location: string): string => location.slice(location.lastIndexOf('/') + 1);
 
-/** The store as one process sees it, over a network; credentials that are over are a failure for good, or a passing one. */
-export function simStore(objects: SimObjects, process: Process, expiryIsFatal: boolean): Store {
+/** The store as one caller sees it, over a network; credentials that are over are a failure for good, or a passing one. */
+export function simStore(objects: SimObjects, caller: Caller, expiryIsFatal: boolean): Store {
   const call = <T>(kind: string, apply: () => T, location: string): Promise<T> =>
-    process.call(kind, apply, short(location)).catch((error) => {
+    caller.call(kind, apply, short(location)).catch((error) => {
       if (!expiryIsFatal || !messageOf(error).endsWith('expired')) throw error;
       throw new FatalError(`${kind} ${location}: the credentials are expired: renew them`);
     });
   return {
     put: (location, parts) => {
-      const { nowMs } = process.world;
+      const { nowMs } = caller.world;
       if (!objects.sentAtMs.has(location)) objects.sentAtMs.set(location, nowMs);
       const put = (): void => objects.put(location, new Uint8Array(Buffer.concat(parts)), nowMs);
       return call('put', put, location);
     },
     get: (location) => call('get', () => objects.get(location), location),
     delete: (location) => {
-      objects.onDelete(location, process.name);
+      objects.onDelete(location, caller.name);
       const remove = (): void => {
-        objects.onDelete(location, process.name);
+        objects.onDelete(location, caller.name);
         objects.objects.delete(location);
       };
       return call('delete', remove, location);

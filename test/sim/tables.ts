@@ -138,7 +138,7 @@ export class Tables {
       const judge = {
         pipeline,
         logOf: (id: string) => this.#broker.logsById.get(id),
-        beginsAtMost: (log: PartitionLog) => this.#passedOver(life, log),
+        beginsAtMost: (log: PartitionLog) => this.#passedOver(life.isRemade, log),
       };
       const after = isOurs
         ? contentsAfter(before, base, metadata, head, life.options, judge)
@@ -154,9 +154,9 @@ export class Tables {
     this.#checkRows(life);
   }
 
-  /** Offsets below this a table may never have been asked to take. */
-  #passedOver(life: TableLife, log: PartitionLog): number {
-    return Math.max(log.start, life.isRemade ? (this.#broker.furthest.get(log.id) ?? 0) : 0);
+  /** Offsets below this a table may never have been asked to take: where another had its name it begins at the group's. */
+  #passedOver(isRemade: boolean, log: PartitionLog): number {
+    return Math.max(log.start, isRemade ? (this.#broker.furthest.get(log.id) ?? 0) : 0);
   }
 
   #checkCommit(life: TableLife, base: TableMetadata, baseLocation: string, by: string): void {
@@ -195,12 +195,11 @@ export class Tables {
   /** I3: below a group offset every record is in every table. */
   checkOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>): void {
     for (const [key, offset] of offsets) {
-      const log = this.#broker.logs.get(key)!;
       for (const { table, topics } of this.options) {
         const life = this.lives.get(table);
         if (!topics.includes(parseKey(key).topic) || life?.wasRolledBack || this.#dropped.has(table))
           continue;
-        const missing = this.#missing(life, key, log, offset);
+        const missing = this.#missing(table, key, offset);
         if (missing.length > 0)
           throw new Error(`I3: group offset ${key} ${offset}, but ${table} lacks ${missing.join()}`);
       }
@@ -208,8 +207,11 @@ export class Tables {
   }
 
   /** Rows of a log below `to` that a table lacks without a reason. */
-  #missing(life: TableLife | undefined, key: TopicPartitionKey, log: PartitionLog, to: number): number[] {
-    if (!life) return log.rows(log.start, to);
+  #missing(table: string, key: TopicPartitionKey, to: number): number[] {
+    const life = this.lives.get(table);
+    const log = this.#broker.logs.get(key)!;
+    // One whose columns come from records is made anew when there are any.
+    if (!life) return log.rows(this.#passedOver(this.#dropped.has(table), log), to);
     const live = new Set(life.live.offsets.get(log.id));
     const excused = this.contents(life).excused.get(log.id) ?? [];
     const resolution = this.resolution(life);
@@ -217,7 +219,7 @@ export class Tables {
       resolution.type === 'rolledBack' && life.options.onRollback === 'skip'
         ? (resolution.property.ledger.next.get(key) ?? 0)
         : 0;
-    const from = Math.max(skipped, this.#passedOver(life, log));
+    const from = Math.max(skipped, this.#passedOver(life.isRemade, log));
     return log
       .rows(from, to)
       .filter((offset) => !live.has(offset) && !excused.some(([a, b]) => offset >= a && offset < b));
@@ -229,7 +231,7 @@ export class Tables {
     for (const { table, topics } of this.options) {
       for (const [key, to] of targets) {
         if (!topics.includes(parseKey(key).topic)) continue;
-        const rows = this.#missing(this.lives.get(table), key, this.#broker.logs.get(key)!, to);
+        const rows = this.#missing(table, key, to);
         if (rows.length > 0) missing.push(`${table} ${key} lacks ${rows.length} rows from ${rows[0]} on`);
       }
     }

@@ -1,23 +1,16 @@
 import type { Log } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
-import type { Catalog } from '../../src/catalog/catalog.ts';
-import { type GlueSettings, gluePointersOver } from '../../src/catalog/glue.ts';
-import { MetastoreCatalog, type MetastorePorts } from '../../src/catalog/metastore.ts';
-import { RestCatalog } from '../../src/catalog/rest.ts';
-import type { RestSettings } from '../../src/catalog/rest-client.ts';
 import { keyOf, type TopicPartitionKey } from '../../src/kafka/topic-partition.ts';
 import { inlineLane } from '../../src/lane/inline.ts';
 import type { Lane } from '../../src/lane/lane.ts';
 import type { SinkOptions } from '../../src/sink/options.ts';
 import { Sink } from '../../src/sink/sink.ts';
 import type { SimBroker } from './broker.ts';
+import { openCatalog } from './catalogs.ts';
 import type { Features } from './features.ts';
-import { simGlue } from './glue-client.ts';
 import type { Process } from './process.ts';
 import { registryFetch } from './records.ts';
-import { restUri, simRest } from './rest-server.ts';
 import { SimSource, withinMs } from './source.ts';
-import { simPointers } from './sql-client.ts';
 import { offsetEncoder, simStore } from './storage.ts';
 import type { Tables } from './tables.ts';
 
@@ -41,6 +34,8 @@ export class SimWorker {
   /** Resolves when it stops by itself; a failure is the value. */
   readonly ended: Promise<Error | undefined>;
   wasAskedToStop = false;
+  /** What lanes are at work on. */
+  readonly appending: Set<TopicPartitionKey> = new Set();
   readonly #world: WorkerWorld;
   #drainsSinceMs: number | undefined;
   #hasTimedOut = false;
@@ -137,7 +132,9 @@ export class SimWorker {
           this.#world.broken(
             `${this.process.name} takes a set of ${keyOf(set)} from before a seek or revocation`,
           );
-        return later(() => inner.append(set));
+        const key = keyOf(set);
+        this.appending.add(key);
+        return later(() => inner.append(set)).finally(() => this.appending.delete(key));
       },
       flush: (table) => later(() => inner.flush(table)),
       drop: (table) => later(() => inner.drop(table)),
@@ -186,29 +183,6 @@ export class SimWorker {
   }
 }
 
-/** The catalog of a world as production would open it, with what reaches the server through a port. */
-function openCatalog(
-  { catalog, doubled }: Features,
-  { catalog: server, objects }: Tables,
-  process: Process,
-  ports: MetastorePorts,
-): Catalog {
-  switch (catalog) {
-    case 'location':
-      return new MetastoreCatalog(simPointers(server, objects, process, doubled), warehouse, ports);
-    case 'version':
-      return new MetastoreCatalog(
-        gluePointersOver(glueSettings, simGlue(server, objects, process, doubled)),
-        warehouse,
-        ports,
-      );
-    default: {
-      const fetch = simRest(server, objects, process, { doubled, newest: catalog === 'newest' });
-      return new RestCatalog(restSettings, { ...ports, fetch });
-    }
-  }
-}
-
 const storeCalls = ['put', 'get', 'delete'];
 const catalogCalls = ['get table', 'create table', 'swap', 'get database'];
 /** REST catalogs have tokens instead. */
@@ -217,13 +191,4 @@ const callsWithCredentials: Record<Features['catalog'], ReadonlySet<string>> = {
   version: new Set([...storeCalls, ...catalogCalls]),
   requirements: new Set(storeCalls),
   newest: new Set(storeCalls),
-};
-
-const warehouse = 'mem://lake';
-const glueSettings: GlueSettings = { createDatabase: true, skipNameValidation: false };
-const restSettings: RestSettings = {
-  uri: restUri,
-  auth: { type: 'oauth2', credential: 'id:secret', scope: 'catalog' },
-  vendedCredentials: false,
-  headers: {},
 };
