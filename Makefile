@@ -1,7 +1,7 @@
 # frazil: `make demo` and `make test` need nothing but npm, Java 17+ with Maven, and Python 3.
 # Each target sets up what it needs, on a fresh clone and again later.
 
-.PHONY: help demo demo-aws test check build sim soak bench bench-catalogs bench-verify clean
+.PHONY: help demo demo-aws test check build sim chaos soak bench bench-catalogs bench-verify clean
 .DEFAULT_GOAL := help
 
 # The project brings its own Node, from npm.
@@ -50,8 +50,12 @@ node_modules/.ready: package.json package-lock.json
 	@$(node) --version >/dev/null 2>&1 || (cd node_modules/node && node installArchSpecificPackage)
 	@touch $@
 
-sim: build ## simulate: seeds=N from=S
-	@$(node) test/sim/run.ts $(if $(seeds),--seeds $(seeds)) $(if $(from),--from $(from))
+sim: build ## the core in simulated worlds of faults: SEEDS=N of them, or SEED=S; SHRINK=1 reduces a failure
+	@$(node) test/sim/run.ts $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SHRINK),--shrink)
+
+chaos: build ## real parts, killed, frozen, cut off and filled up for a while; each offset must land once: MINUTES=10 SEED=N
+	@localstack/need
+	@$(node) test/chaos/run.ts $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench: build ## throughput, CPU and memory on a real Kafka (orders=N); quiet machine, some minutes
 	@localstack/need java mvn python3

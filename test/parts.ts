@@ -14,7 +14,7 @@ declare module 'vitest' {
 export default async function start(project: TestProject): Promise<() => Promise<void>> {
   const parts = await Localstack.start(['kafka', 'registry']);
   // While unit tests run: most of a first run is downloads.
-  const installation = project.name === 'tables' ? Localstack.install() : undefined;
+  const installation = project.name === 'parts' ? Localstack.install() : undefined;
   project.provide('brokers', parts.env['FRAZIL_BROKERS']!);
   project.provide('registry', parts.env['FRAZIL_REGISTRY']!);
   const shared = Localstack.folder();

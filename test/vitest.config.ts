@@ -1,18 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
-/** Of these two files run at a time: none of them waits for a time that a busy machine could miss. */
-const tables = [
-  'test/interop/**/*.test.ts',
-  'test/integration/{catalog,storage}/**/*.test.ts',
-  'test/e2e/{engine-*,glue,postgres,rest,s3}.test.ts',
-];
+/** These end processes and sessions, and wait for what follows within a time that a busy machine could miss. */
+const alone = ['test/integration/kafka/{group,outages}.test.ts', 'test/e2e/{crash,demo,failures}.test.ts'];
 
 /** What both of real parts need. */
 const real = { testTimeout: 300_000, hookTimeout: 600_000, globalSetup: ['./test/parts.ts'] };
 
 /**
- * unit: what Node alone can run (`npm test`). tables, parts: real Kafka, catalogs, stores and readers, of which each file
- * starts what it needs; those about Kafka and about whole pipelines run one after the other. Meanwhile programs are installed.
+ * unit: what Node alone can run (`npm test`). parts, alone: real Kafka, catalogs, stores and readers, of which each file
+ * starts what it needs; two files at a time, or one after the other. While units run, programs are installed.
  */
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
@@ -31,15 +27,21 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { ...real, name: 'tables', include: tables, maxWorkers: 2, sequence: { groupOrder: 1 } },
+        test: {
+          ...real,
+          name: 'parts',
+          include: ['test/{integration,interop,e2e}/**/*.test.ts'],
+          exclude: alone,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
       },
       {
         extends: true,
         test: {
           ...real,
-          name: 'parts',
-          include: ['test/{integration,e2e}/**/*.test.ts'],
-          exclude: tables,
+          name: 'alone',
+          include: alone,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
         },

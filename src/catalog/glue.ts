@@ -45,7 +45,20 @@ export function glueCatalog(
 
 /** Table pointers in Glue: the parameter `metadata_location`, swapped under the table's `VersionId`. */
 export function gluePointers(settings: GlueSettings, timeouts: GlueTimeouts = usualTimeouts): Pointers {
-  return new GluePointers(settings, timeouts);
+  return new GluePointers(settings, clients(settings, timeouts));
+}
+
+/** The same with other clients than the SDK's: the simulator's. */
+export function gluePointersOver(settings: GlueSettings, calls: GlueCalls): Pointers {
+  return new GluePointers(settings, { reads: calls, writes: calls });
+}
+
+/** What sends commands to Glue. */
+export type GlueCalls = Pick<GlueClient, 'send' | 'destroy'>;
+
+interface GlueClients {
+  readonly reads: GlueCalls;
+  readonly writes: GlueCalls;
 }
 
 interface GlueTimeouts {
@@ -63,16 +76,14 @@ const readTriesMax = 3;
 class GluePointers implements Pointers {
   readonly #settings: GlueSettings;
   readonly #catalog: { CatalogId?: string };
-  readonly #reads: GlueClient;
-  readonly #writes: GlueClient;
+  readonly #reads: GlueCalls;
+  readonly #writes: GlueCalls;
 
-  constructor(settings: GlueSettings, timeouts: GlueTimeouts) {
+  constructor(settings: GlueSettings, { reads, writes }: GlueClients) {
     this.#settings = settings;
     this.#catalog = settings.catalogId === undefined ? {} : { CatalogId: settings.catalogId };
-    const config = clientConfig(settings, timeouts);
-    this.#reads = new GlueClient({ ...config, maxAttempts: readTriesMax });
-    // After a try of the SDK's own, "somebody has changed the table" may mean that we have (apache/iceberg#7151).
-    this.#writes = new GlueClient({ ...config, maxAttempts: 1 });
+    this.#reads = reads;
+    this.#writes = writes;
   }
 
   async get(identifier: TableIdentifier): Promise<Pointer | undefined> {
@@ -245,6 +256,15 @@ class GluePointers implements Pointers {
       return new TransientError(`${doing}: ${toldBy(error)}`, { cause: error });
     return awsError(doing, error, { grant, regionSetting: 'catalog.region' });
   }
+}
+
+function clients(settings: GlueSettings, timeouts: GlueTimeouts): GlueClients {
+  const config = clientConfig(settings, timeouts);
+  return {
+    reads: new GlueClient({ ...config, maxAttempts: readTriesMax }),
+    // After a try of the SDK's own, "somebody has changed the table" may mean that we have (apache/iceberg#7151).
+    writes: new GlueClient({ ...config, maxAttempts: 1 }),
+  };
 }
 
 function clientConfig({ region, endpoint }: GlueSettings, timeouts: GlueTimeouts): GlueClientConfig {

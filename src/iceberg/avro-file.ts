@@ -30,18 +30,25 @@ const long = avsc.types.LongType.__with({
   compare: (a: bigint, b: bigint) => (a === b ? 0 : a < b ? -1 : 1),
 });
 
-/** avsc compiles code for every schema it is given; the same few come again and again. */
-const types = new Map<string, avsc.Type>();
-const typesMax = 100;
+/** A schema as avsc takes it, and what avsc makes of it. */
+interface Compiled {
+  readonly schema: AvroFile['schema'];
+  readonly type: avsc.Type;
+}
 
-function typeOf(schemaText: string): avsc.Type {
-  let type = types.get(schemaText);
-  if (!type) {
-    if (types.size >= typesMax) types.clear();
-    type = compile(withAvroNames(JSON.parse(schemaText)));
-    types.set(schemaText, type);
+/** avsc compiles code for every schema it is given; the same few come again and again. */
+const compiled = new Map<string, Compiled>();
+const compiledMax = 100;
+
+function compiledOf(schemaText: string): Compiled {
+  let known = compiled.get(schemaText);
+  if (!known) {
+    if (compiled.size >= compiledMax) compiled.clear();
+    const schema = withAvroNames(JSON.parse(schemaText)) as AvroFile['schema'];
+    known = { schema, type: compile(schema) };
+    compiled.set(schemaText, known);
   }
-  return type;
+  return known;
 }
 
 // A registry entry for "long" is not consulted for `{"type": "long", ...}` (avsc#496); the hook sees both forms.
@@ -85,7 +92,7 @@ export function writeAvroFile(
   sync: Uint8Array,
 ): Uint8Array {
   const schemaText = JSON.stringify(schema);
-  const type = typeOf(schemaText);
+  const { type } = compiledOf(schemaText);
   const header: Record<string, Buffer> = {
     'avro.schema': Buffer.from(schemaText),
     'avro.codec': Buffer.from('deflate'),
@@ -101,7 +108,8 @@ export function writeAvroFile(
 }
 
 export interface AvroFile {
-  schema: { [key: string]: unknown };
+  /** Shared by all files that have it. */
+  readonly schema: { readonly [key: string]: unknown };
   metadata: Record<string, string>;
   /** Longs are bigint, bytes are Buffer. */
   records: AvroRecord[];
@@ -124,8 +132,7 @@ function decodeFile(buffer: Buffer): AvroFile {
   if (header.offset < 0) throw new Error('its header is cut off');
   const metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(header.value)) metadata[key] = value.toString('utf8');
-  const schema = withAvroNames(JSON.parse(metadata['avro.schema']!)) as AvroFile['schema'];
-  const type = typeOf(metadata['avro.schema']!);
+  const { schema, type } = compiledOf(metadata['avro.schema']!);
   const records: AvroRecord[] = [];
   let position = header.offset + syncLength;
   const sync = buffer.subarray(header.offset, position);
@@ -161,7 +168,7 @@ function decompress(codec: string | undefined, body: Buffer): Buffer {
  * and versions, ids do not. Fields without an id are found by `fallback`'s names.
  */
 export function fieldNamesById(
-  record: { [key: string]: unknown },
+  record: { readonly [key: string]: unknown },
   fallback: Readonly<Record<number, string>>,
 ): Record<number, string> {
   const fields = record['fields'] as { name: string; 'field-id'?: number }[];

@@ -4,7 +4,8 @@ import { mainBranch } from '../iceberg/metadata.ts';
 import type { Source } from '../kafka/source.ts';
 import { parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { type Origin, sameTopic } from './claims.ts';
-import { emptyLedger, resolveLedger } from './ledger.ts';
+import { emptyLedger } from './ledger.ts';
+import { ledgerOf } from './positions.ts';
 import { loadTable } from './table-commit.ts';
 import type { TableWriter } from './table-writer.ts';
 
@@ -54,7 +55,7 @@ export class CaughtUp {
 
   /**
    * Whether what is not ours has landed too: the tables themselves say so or, of what they have never heard (nothing has
-   * come of it), the group's offsets (I3).
+   * come of it), the group's offsets (I3). @throws {FatalError} when one was rolled back and the policy is to halt.
    */
   async haveOthersLanded(
     ours: ReadonlySet<TopicPartitionKey>,
@@ -67,10 +68,8 @@ export class CaughtUp {
     const group = await ports.source.committedOffsets(others.map(([key]) => parseKey(key)));
     for (const writer of this.#writers) {
       const table = await loadTable(parseIdentifier(writer.name), ports);
-      const resolution = table && resolveLedger(table.metadata, pipeline, mainBranch);
-      // Rolled back: what its ledger says is not what had landed.
-      if (resolution?.type === 'rolledBack') return false;
-      const ledger = resolution?.type === 'known' ? resolution.ledger : emptyLedger;
+      // Where whoever opens it would go on: after a rollback nobody may ever have to commit again.
+      const ledger = (table && ledgerOf(table, writer.options, pipeline, mainBranch)) ?? emptyLedger;
       for (const [key, target] of others) {
         const { topic } = parseKey(key);
         // Of a topic that was made anew the ledger may still tell the old one's offsets.

@@ -98,7 +98,12 @@ export async function openTable(
 }
 
 /** What the table says, after any rollback has been decided on. @throws {FatalError} when the decision is to halt. */
-function ledgerOf(table: Table, options: TableOptions, pipeline: string, branch: string): Ledger | undefined {
+export function ledgerOf(
+  table: Table,
+  options: TableOptions,
+  pipeline: string,
+  branch: string,
+): Ledger | undefined {
   const { metadata } = table;
   return decideRollback(
     resolveLedger(metadata, pipeline, branch),

@@ -5,7 +5,7 @@ import type { DataFile } from '../iceberg/data-file.ts';
 import type { AssignedPartition } from '../kafka/source.ts';
 import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { AppendedTable } from '../lane/lane.ts';
-import type { Claim, TopicIdentity } from './claims.ts';
+import { type Claim, type TopicIdentity, topicIdentity } from './claims.ts';
 import type { Ledger } from './ledger.ts';
 import type { CommitTriggers, TableOptions } from './options.ts';
 import type { Position } from './positions.ts';
@@ -182,6 +182,9 @@ export class TableWriter {
     this.#lost.push([key, from, to]);
     entry.next = to;
     entry.handed = to;
+    // A table that is not there yet need not wait for what will never come.
+    entry.asked = Math.max(entry.asked, to);
+    entry.seen = Math.max(entry.seen, to);
     this.#quietSinceMs = Number.NEGATIVE_INFINITY; // at once: what is lost is to be found in the table
   }
 
@@ -232,8 +235,13 @@ export class TableWriter {
 
   /** Whether the table's ledger is where these claims take up: nobody has rolled it back or written in our place. */
   agreesWith(ledger: Ledger | undefined): boolean {
-    for (const [key, entry] of this.entries)
-      if (ledger?.next.get(key) !== (entry.initial ? undefined : entry.start)) return false;
+    for (const [key, { topicPartition, initial, replaces, start }] of this.entries) {
+      const identity = ledger && topicIdentity(ledger, topicPartition.topic);
+      // Where the topic that it replaces still stands, nothing has been landed of the present one.
+      const isReplaced = replaces !== undefined && identity === replaces;
+      const next = isReplaced ? undefined : ledger?.next.get(key);
+      if (next !== (initial ? undefined : start)) return false;
+    }
     return true;
   }
 

@@ -19,6 +19,8 @@ export interface Capabilities {
   readonly locationVaries?: boolean;
   /** Who drops a table drops its files. */
   readonly dropPurges?: boolean;
+  /** Of several that make a table at the same time the last may replace what the others were given. */
+  readonly lastCreatorWins?: boolean;
 }
 
 /** A catalog that tests open. */

@@ -9,11 +9,12 @@ import { spark } from '../tools/spark.ts';
 import { everyType, floatBits } from '../unit/arrow/rows.ts';
 import {
   asSparkReads,
-  boundedPrefix,
+  checkFilter,
   everyTypeFiles,
   field,
   filteredFields,
   filteredFiles,
+  filters,
   partitionings,
   sparkColumns,
 } from './samples.ts';
@@ -123,40 +124,8 @@ describe('filters', () => {
     for (const rows of Object.values(filteredFiles)) table = await lake.append(table, rows);
   });
 
-  // The files are those that Java opens too (tables.test.ts), unless it is said that an engine opens more.
-  test.each([
-    ['n = 5', 1, []],
-    ['n = 10', 1, ['10']],
-    ['n = 15', 2, ['15']],
-    ['n > 20', 1, ['21', '30']],
-    ['n >= 20', 2, ['20', '21', '30']],
-    ['n < 1', 0, []],
-    ['n <= 1', 1, ['1']],
-    ['n > 30', 0, []],
-    ['n IS NULL', 2, [null, null, null]],
-    ['n IS NOT NULL', 4, ['1', '10', '11', '20', '21', '30', '15']],
-    ["text = 'a'", 1, ['1']],
-    ["text = 'b'", 1, [null]],
-    [`text = '${boundedPrefix}y'`, 1, []],
-    [`text = '${boundedPrefix}x'`, 1, ['11']],
-    ["text > 'abcdefghijklmnoq'", 2, ['21', '30', null]],
-    [`text LIKE '${boundedPrefix}%'`, 1, ['11', '20']],
-    ["text >= '\u{10000}'", 1, ['21']],
-    ["text < 'a'", 0, []],
-    ['inner.x = 7', 1, ['15']],
-    ['inner.x > 50 AND NOT is_nan(inner.x)', 1, ['21', '30']],
-    ['inner.x IS NULL', 2, [null, null, null]],
-  ] as [string, number, (string | null)[]][])('%s opens %i files', async (condition, files, found) => {
-    for (const { name, scan, table, column } of engines) {
-      // `inner` is a word of SQL.
-      const sql = condition.replaceAll('inner.x', `t.${column('inner')}.x`);
-      const { rows, files: opened } = await scan(
-        `SELECT n FROM ${table('db', 'filtered')} t WHERE ${
-          name === 'Spark' ? sql.replaceAll('is_nan', 'isnan') : sql
-        }`,
-      );
-      expect(sorted(rows), name).toEqual(sorted(found.map((n) => ({ n }))));
-      expect(opened, name).toBe(files);
-    }
+  // The files are those that Java opens too (tables.test.ts).
+  test.each(filters)('%s opens %i files', async (...filter) => {
+    for (const engine of engines) await checkFilter(engine, engine.table('db', 'filtered'), ...filter);
   });
 });

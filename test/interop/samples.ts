@@ -1,7 +1,9 @@
 import fc from 'fast-check';
+import { expect } from 'vitest';
 import type { PartitionValue } from '../../src/iceberg/transforms.ts';
 import type { Field, PrimitiveType, Type } from '../../src/iceberg/types.ts';
-import type { Row } from '../tools/canonical.ts';
+import { type Row, sorted } from '../tools/canonical.ts';
+import type { Engine } from '../tools/engines.ts';
 import { doubleBits, everyType, floatBits, rows as rowsOf, unscaled } from '../unit/arrow/rows.ts';
 
 /** Tables that one reader after the other is given. */
@@ -116,4 +118,48 @@ export const filteredFiles: Record<string, Row[]> = {
 
 function row(n: string | null, text: string | null, x: number | null): Row {
   return { n, text, inner: { x: x === null ? null : doubleBits(x) } };
+}
+
+/** A condition, the number of {@link filteredFiles} that are opened for it, and `n` of the rows that it finds. */
+export const filters: readonly (readonly [
+  condition: string,
+  files: number,
+  found: readonly (string | null)[],
+])[] = [
+  ['n = 5', 1, []],
+  ['n = 10', 1, ['10']],
+  ['n = 15', 2, ['15']],
+  ['n > 20', 1, ['21', '30']],
+  ['n >= 20', 2, ['20', '21', '30']],
+  ['n < 1', 0, []],
+  ['n <= 1', 1, ['1']],
+  ['n > 30', 0, []],
+  ['n IS NULL', 2, [null, null, null]],
+  ['n IS NOT NULL', 4, ['1', '10', '11', '20', '21', '30', '15']],
+  ["text = 'a'", 1, ['1']],
+  ["text = 'b'", 1, [null]],
+  [`text = '${boundedPrefix}y'`, 1, []],
+  [`text = '${boundedPrefix}x'`, 1, ['11']],
+  ["text > 'abcdefghijklmnoq'", 2, ['21', '30', null]],
+  [`text LIKE '${boundedPrefix}%'`, 1, ['11', '20']],
+  ["text >= '\u{10000}'", 1, ['21']],
+  ["text < 'a'", 0, []],
+  ['inner.x = 7', 1, ['15']],
+  ['inner.x > 50 AND NOT is_nan(inner.x)', 1, ['21', '30']],
+  ['inner.x IS NULL', 2, [null, null, null]],
+];
+
+/** Queries a table of {@link filteredFiles}. */
+export async function checkFilter(
+  { name, scan, column }: Engine,
+  table: string,
+  ...[condition, files, found]: (typeof filters)[number]
+): Promise<void> {
+  // `inner` is a word of SQL.
+  const sql = condition.replaceAll('inner.x', `t.${column('inner')}.x`);
+  const { rows, files: opened } = await scan(
+    `SELECT n FROM ${table} t WHERE ${name === 'Spark' ? sql.replaceAll('is_nan', 'isnan') : sql}`,
+  );
+  expect(sorted(rows), `${name}: ${condition}`).toEqual(sorted(found.map((n) => ({ n }))));
+  expect(opened, `${name}: ${condition}`).toBe(files);
 }

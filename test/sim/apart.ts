@@ -1,9 +1,22 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
-/** Runs seeds in a process of their own, on the project's Node. */
-export function simulate(folder: string, seeds: number, from = 1): { status: number | null; output: string } {
-  const args = [join(folder, 'test/sim/run.ts'), '--seeds', String(seeds), '--from', String(from)];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
-  return { status, output: stdout + stderr };
+export interface Ended {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+/** Runs the simulator in a process of its own, on the project's Node. */
+export const runApart = (...args: string[]): Promise<Ended> => runProgram('run.ts', ...args);
+
+/** The same with another program of this folder. */
+export async function runProgram(name: string, ...args: string[]): Promise<Ended> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, name), ...args]);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text) => {
+      output += text;
+    });
+  const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { status, output };
 }

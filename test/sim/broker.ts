@@ -1,9 +1,11 @@
 import { TransientError } from '../../src/base/errors.ts';
 import type { AssignedPartition, CommittedOffset } from '../../src/kafka/source.ts';
 import { keyOf, parseKey, type TopicPartitionKey } from '../../src/kafka/topic-partition.ts';
+import type { Moment } from './moment.ts';
 import { PartitionLog } from './partition-log.ts';
+import type { Process } from './process.ts';
 import type { SimSource } from './source.ts';
-import type { Process, World } from './world.ts';
+import type { World } from './world.ts';
 
 interface Member {
   process: Process;
@@ -11,12 +13,17 @@ interface Member {
   /** The topic's id by key: a later topic of the same name is another one. */
   owned: Map<TopicPartitionKey, string>;
   revoking: Set<TopicPartitionKey>;
+  /** Grows with each assignment: words of an earlier one are refused. */
+  epoch: number;
   seenAtMs: number;
 }
 
 const sessionMs = 10_000;
 
-/** Kafka as far as the sink can tell: logs, one group with sticky membership, group offsets. */
+/**
+ * Kafka as far as the sink can tell: logs, one group, group offsets. With the protocol `incremental` a rebalance takes
+ * only what moves (KIP-429, KIP-848); with `eager` everybody gives up everything first.
+ */
 export class SimBroker {
   readonly world: World;
   /** The logs of the topics that there are, and by their ids all that ever were. */
@@ -30,10 +37,14 @@ export class SimBroker {
   /** Called before group offsets move. */
   onOffsets: (offsets: ReadonlyMap<TopicPartitionKey, number>) => void = () => {};
   readonly #members: Member[] = [];
+  readonly #isEager: boolean;
   #topicNumber = 0;
+  /** In an eager rebalance: what was free is not given away before all is. */
+  #isRebalancing = false;
 
-  constructor(world: World, topics: ReadonlyMap<string, number>) {
+  constructor(world: World, topics: ReadonlyMap<string, number>, protocol: 'incremental' | 'eager') {
     this.world = world;
+    this.#isEager = protocol === 'eager';
     for (const [topic, partitions] of topics) this.#create(topic, partitions);
     this.#watch();
   }
@@ -88,6 +99,7 @@ export class SimBroker {
       source,
       owned: new Map(),
       revoking: new Set(),
+      epoch: 0,
       seenAtMs: this.world.nowMs,
     });
     this.#rebalance();
@@ -109,22 +121,25 @@ export class SimBroker {
 
   release(source: SimSource, keys: readonly TopicPartitionKey[]): void {
     const member = this.#member(source);
-    if (!member) return;
+    if (!member || keys.length === 0) return;
     for (const key of keys) {
       member.revoking.delete(key);
       member.owned.delete(key);
     }
-    this.#rebalance();
+    if (!this.#isEager || this.#isRebalancing) this.#rebalance();
   }
 
   /** As OffsetCommit does by topic id: a member's words about a topic that is gone are refused. */
   commitOffsets(
     source: SimSource,
+    epoch: number,
     topicIds: ReadonlyMap<TopicPartitionKey, string>,
     offsets: ReadonlyMap<TopicPartitionKey, number>,
     metadata: string,
   ): void {
-    if (!this.isMember(source)) throw new TransientError('UNKNOWN_MEMBER_ID');
+    const member = this.#member(source);
+    if (!member) throw new TransientError('UNKNOWN_MEMBER_ID');
+    if (member.epoch !== epoch) throw new TransientError('STALE_MEMBER_EPOCH');
     for (const key of offsets.keys())
       if (topicIds.get(key) !== this.logs.get(key)!.topicId) throw new TransientError('UNKNOWN_TOPIC_ID');
     this.onOffsets(offsets);
@@ -154,9 +169,14 @@ export class SimBroker {
     this.#rebalance();
   }
 
+  /** The group forgets what it was told: its offsets have expired, or somebody has deleted them. */
+  forgetOffsets(): void {
+    this.offsets.clear();
+  }
+
   /** Now and then a rebalance for no reason. */
-  shake(): void {
-    this.#rebalance(this.world.random.below(7));
+  shake(moment: Moment): void {
+    this.#rebalance(moment.below(7));
   }
 
   #rebalance(shift = 0): void {
@@ -164,23 +184,28 @@ export class SimBroker {
     const target = new Map(
       [...this.logs.keys()].map((key, i) => [key, this.#members[(i + shift) % this.#members.length]!]),
     );
+    const stays = (member: Member, key: TopicPartitionKey, topicId: string): boolean =>
+      !this.#isEager && target.get(key) === member && this.logs.get(key)!.topicId === topicId;
     for (const member of this.#members) {
       const revoked = [...member.owned]
-        .filter(([key, topicId]) => target.get(key) !== member || this.logs.get(key)!.topicId !== topicId)
-        .map(([key]) => key)
-        .filter((key) => !member.revoking.has(key));
+        .filter(([key, topicId]) => !stays(member, key, topicId) && !member.revoking.has(key))
+        .map(([key]) => key);
       if (revoked.length === 0) continue;
       for (const key of revoked) member.revoking.add(key);
       member.source.revoked(revoked);
     }
-    for (const member of this.#members) {
-      const free = (key: TopicPartitionKey): boolean => !this.#members.some((other) => other.owned.has(key));
-      const assigned = [...target]
-        .filter(([key, owner]) => owner === member && free(key))
-        .map(([key]) => ({ ...parseKey(key), topicId: this.logs.get(key)!.topicId }));
-      if (assigned.length === 0) continue;
-      for (const topicPartition of assigned) member.owned.set(keyOf(topicPartition), topicPartition.topicId);
-      member.source.assigned(assigned);
-    }
+    this.#isRebalancing = this.#members.some((member) => member.revoking.size > 0);
+    if (!this.#isEager || !this.#isRebalancing)
+      for (const member of this.#members) this.#assign(member, target);
+  }
+
+  #assign(member: Member, target: ReadonlyMap<TopicPartitionKey, Member>): void {
+    const free = (key: TopicPartitionKey): boolean => !this.#members.some((other) => other.owned.has(key));
+    const assigned = [...target]
+      .filter(([key, owner]) => owner === member && free(key))
+      .map(([key]) => ({ ...parseKey(key), topicId: this.logs.get(key)!.topicId }));
+    if (assigned.length === 0) return;
+    for (const topicPartition of assigned) member.owned.set(keyOf(topicPartition), topicPartition.topicId);
+    member.source.assigned(assigned, ++member.epoch);
   }
 }

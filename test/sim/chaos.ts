@@ -1,11 +1,23 @@
 import { uuid } from '../../src/base/random.ts';
-import type { TableMetadata } from '../../src/iceberg/metadata.ts';
 import { newTableMetadata, writeMetadata } from '../../src/iceberg/metadata.ts';
 import { ledgerNames } from '../../src/sink/ledger.ts';
 import type { SimBroker } from './broker.ts';
 import type { Features } from './features.ts';
-import { cleanOrphans, compacted, expired, type ForeignJob, replaced, rolledBack } from './foreign.ts';
+import {
+  appended,
+  type Change,
+  cleanOrphans,
+  compacted,
+  expired,
+  type ForeignJob,
+  removeExpired,
+  replaced,
+  rolledBack,
+  withColumn,
+} from './foreign.ts';
+import type { Moment } from './moment.ts';
 import type { Producer } from './records.ts';
+import { shown } from './rest-server.ts';
 import { pipeline, type Tables } from './tables.ts';
 import type { SimWorker } from './worker.ts';
 import type { World } from './world.ts';
@@ -24,48 +36,84 @@ interface ChaosWorld {
   /** What was done to this world, by name: some failures are right only after it. */
   readonly happened: Set<string>;
   startWorker(): void;
-  broken(what: unknown): void;
 }
+
+type Trouble = (moment: Moment) => void;
 
 /** All that goes wrong in a world, and all that others do in it. */
 export class Chaos {
   readonly #sim: ChaosWorld;
-  readonly #kinds: readonly (() => void)[];
+  /** By name: whether this world has it, and what it is. */
+  readonly #troubles: readonly (readonly [name: string, has: boolean, run: Trouble])[];
 
   constructor(sim: ChaosWorld) {
     this.#sim = sim;
     const { features } = sim;
-    const all: [boolean, () => void][] = [
-      [true, () => this.#kill()],
-      [true, () => this.#freeze()],
-      [true, () => this.#join()],
-      [true, () => this.#stop()],
-      [true, () => this.#shake()],
-      [features.maintenance, () => this.#foreign('compaction', compacted)],
-      [features.maintenance, () => this.#foreign('expiry', (_job, metadata) => expired(metadata, 1))],
-      [true, () => this.#foreign('trim', (_job, metadata) => expired(metadata, 8))],
-      [features.rollbacks, () => this.#rollBack()],
-      [features.clockJumps, () => this.#setClock()],
-      [features.drops, () => this.#drop()],
-      [features.drops, () => this.#drop()],
-      [features.retention !== 'none', () => this.#retain()],
-      [features.retention !== 'none', () => this.#retain()],
-      [features.recreations, () => this.#recreate()],
-      [features.growth, () => this.#grow()],
-      [features.outage, () => this.#outage()],
-      [features.longSleep, () => this.#longSleep()],
+    const isHistoryShown = features.catalog !== 'newest';
+    const foreign = (what: string, change: Change): Trouble => {
+      return (moment) => this.#foreign(what, change, moment);
+    };
+    this.#troubles = [
+      ['kill', true, (moment) => this.#kill(moment)],
+      ['freeze', true, (moment) => this.#freeze(moment)],
+      ['join', true, () => this.#join()],
+      ['stop', true, (moment) => this.#victim(moment)?.stop()],
+      ['rebalance', true, (moment) => this.#sim.broker.shake(moment)],
+      ['compaction', features.maintenance, foreign('compaction', compacted)],
+      [
+        'compaction and expiry',
+        features.maintenance && isHistoryShown,
+        (moment) => {
+          const table = this.#someTable(moment);
+          this.#foreign('compaction', compacted, moment, table);
+          this.#foreign('expiry', (_, now) => expired(now, 1), moment, table);
+        },
+      ],
+      ['expiry', features.maintenance && isHistoryShown, foreign('expiry', (_, now) => expired(now, 1))],
+      ['trim', isHistoryShown, foreign('trim', (_, now) => expired(now, 8))],
+      ['append', features.others, foreign('append', (job, now) => appended(job, now, 'main'))],
+      [
+        'append to a branch',
+        features.others && isHistoryShown,
+        foreign('append', (job, now) => appended(job, now, 'audit')),
+      ],
+      ['new column', features.others, foreign('new column', (_, now) => withColumn(now))],
+      [
+        'touch',
+        features.others && features.catalog === 'version',
+        (moment) => this.#sim.tables.catalog.touch(this.#someTable(moment)),
+      ],
+      ['rollback', features.rollbacks && isHistoryShown, (moment) => this.#rollBack(moment)],
+      ['clock jump', features.clockJumps, (moment) => this.#setClock(moment)],
+      ['drop', features.drops, (moment) => this.#drop(moment)],
+      ['drop once more', features.drops, (moment) => this.#drop(moment)],
+      ['retention', features.retention !== 'none', (moment) => this.#retain(moment)],
+      [
+        'retention behind a lane',
+        features.retention === 'overtaking' && features.laneDelayMs > 0,
+        (moment) => this.#retainBehindLane(moment, 600),
+      ],
+      ['another topic', features.recreations, (moment) => this.#recreate(moment)],
+      ['a partition more', features.growth, (moment) => this.#grow(moment)],
+      ['amnesia', features.amnesia, () => this.#sim.broker.forgetOffsets()],
+      ['credentials expire', features.expiry, (moment) => this.#expire(moment)],
+      ['long outage', features.outage, () => this.#outage()],
+      ['long sleep', features.longSleep, (moment) => this.#longSleep(moment)],
     ];
-    this.#kinds = all.filter(([has]) => has).map(([, run]) => run);
   }
 
   /** Breaks something now and then, until `untilMs`. */
-  keepOn(untilMs: number): void {
-    const { world } = this.#sim;
-    world.after(world.random.float() * 15_000, () => {
+  keepOn(untilMs: number, n = 1): void {
+    const { world, features } = this.#sim;
+    const moment = world.moment('trouble', n);
+    world.after(moment.float() * 2 * features.troubleMs, () => {
       if (world.nowMs > untilMs) return;
+      // Which one is drawn from all that there are, so that it stays the same when a feature is taken away.
+      let [name, has, run] = this.#troubles[moment.below(this.#troubles.length)]!;
+      while (!has) [name, has, run] = this.#troubles[moment.below(this.#troubles.length)]!;
       // An outage is enough: whoever is in it shall live to see its end.
-      if (!world.isOut) this.#kinds[world.random.below(this.#kinds.length)]!();
-      this.keepOn(untilMs);
+      if (!world.isOut && moment.happens(name, 1)) run(moment);
+      this.keepOn(untilMs, n + 1);
     });
   }
 
@@ -73,32 +121,31 @@ export class Chaos {
     return this.#sim.workers.filter((worker) => worker.process.alive);
   }
 
-  #victim(): SimWorker | undefined {
+  #victim(moment: Moment): SimWorker | undefined {
     const alive = this.#alive();
-    return alive[this.#sim.world.random.below(Math.max(1, alive.length))];
+    return alive[moment.below(Math.max(1, alive.length))];
   }
 
-  #topic(): string {
-    const { world, features } = this.#sim;
-    return `topic${world.random.below(features.topics)}`;
+  #topic(moment: Moment): string {
+    return `topic${moment.below(this.#sim.features.topics.length)}`;
   }
 
   // ---- processes ----
 
-  #kill(): void {
-    const victim = this.#victim();
+  #kill(moment: Moment): void {
+    const victim = this.#victim(moment);
     if (!victim) return;
     const { world } = this.#sim;
     world.note(`${victim.process.name} is killed`);
     victim.process.alive = false;
-    world.after(world.random.float() * 5_000, () => this.#sim.startWorker());
+    world.after(moment.float() * 5_000, () => this.#sim.startWorker());
   }
 
-  #freeze(): void {
-    const victim = this.#victim();
+  #freeze(moment: Moment): void {
+    const victim = this.#victim(moment);
     if (!victim) return;
     const { world } = this.#sim;
-    const ms = world.random.float() * 40_000;
+    const ms = moment.float() * 30_000;
     world.note(`${victim.process.name} freezes for ${ms.toFixed(0)} ms`);
     victim.process.freeze();
     world.after(ms, () => victim.process.thaw());
@@ -108,38 +155,50 @@ export class Chaos {
     if (this.#alive().length < 4) this.#sim.startWorker();
   }
 
-  #stop(): void {
-    this.#victim()?.stop();
+  #setClock(moment: Moment): void {
+    const victim = this.#victim(moment);
+    if (victim) victim.process.skewMs = (moment.float() - 0.5) * 1_200_000;
   }
 
-  #setClock(): void {
-    const victim = this.#victim();
-    if (victim) victim.process.skewMs = (this.#sim.world.random.float() - 0.5) * 1_200_000;
+  #expire(moment: Moment): void {
+    const { world, features, happened, tables } = this.#sim;
+    happened.add('expired credentials');
+    // A REST catalog's tokens are all of one kind; a new one is to be had at once.
+    if (features.catalog === 'requirements' || features.catalog === 'newest') tables.catalog.tokens.clear();
+    const process = this.#victim(moment)?.process;
+    // Two in a row would be an outage.
+    if (process && world.nowMs > process.expiredUntilMs + 60_000)
+      process.expiredUntilMs = world.nowMs + moment.float() * 30_000;
   }
 
   // ---- Kafka ----
 
-  #shake(): void {
-    this.#sim.world.note('group: rebalance');
-    this.#sim.broker.shake();
-  }
-
-  #retain(): void {
-    const { world, broker, tables, producer } = this.#sim;
+  #retain(moment: Moment): void {
+    const { broker, tables, producer } = this.#sim;
     const keys = [...broker.logs.keys()];
-    const key = keys[world.random.below(keys.length)]!;
-    producer.retain(key, tables.landedEverywhere(key));
+    const key = keys[moment.below(keys.length)]!;
+    producer.retain(key, tables.landedEverywhere(key), moment);
   }
 
-  #recreate(): void {
-    const topic = this.#topic();
+  /** Retention strikes while a lane is at work on what came before. */
+  #retainBehindLane(moment: Moment, triesLeft: number): void {
+    const { world, broker, producer } = this.#sim;
+    const key = this.#alive().flatMap(({ appending }) => [...appending])[0];
+    if (key !== undefined) {
+      producer.produce(key, 8, moment);
+      producer.retain(key, broker.logs.get(key)!.end, moment);
+    } else if (triesLeft > 0) world.after(5, () => this.#retainBehindLane(moment, triesLeft - 1));
+  }
+
+  #recreate(moment: Moment): void {
+    const topic = this.#topic(moment);
     this.#sim.world.note(`topic ${topic} is deleted and made anew`);
     this.#sim.happened.add('recreation');
     this.#sim.broker.recreate(topic);
   }
 
-  #grow(): void {
-    const topic = this.#topic();
+  #grow(moment: Moment): void {
+    const topic = this.#topic(moment);
     if (this.#sim.broker.keysOf(topic).length >= 6) return;
     this.#sim.world.note(`topic ${topic} gets a partition more`);
     this.#sim.broker.grow(topic);
@@ -158,7 +217,7 @@ export class Chaos {
   #strike(triesLeft: number): void {
     const { world, workers } = this.#sim;
     const isCommitting = workers.some(({ process }) =>
-      [...process.calls.values()].some(({ doing }) => doing === 'swap'),
+      [...process.calls].some(({ doing }) => doing === 'swap'),
     );
     if (!isCommitting && triesLeft > 0) return world.after(5, () => this.#strike(triesLeft - 1));
     world.note('store and catalog are away');
@@ -171,19 +230,19 @@ export class Chaos {
   }
 
   /** The lid is closed for days in the middle of an outage; when it is opened again orphans have been cleaned away. */
-  #longSleep(): void {
+  #longSleep(moment: Moment): void {
     const { world, happened } = this.#sim;
     if (world.isOut || happened.has('long outage')) return;
     happened.add('long outage');
     world.note('store and catalog are away');
     world.isOut = true;
-    world.after(5_000 + world.random.float() * 40_000, () => {
+    world.after(5_000 + moment.float() * 40_000, () => {
       for (const { process } of this.#sim.workers) {
         process.connection++;
         if (process.alive) process.freeze();
       }
       world.leap(4 * dayMs);
-      const cleaned = cleanOrphans(this.#job(), this.#sim.tables.namedNow(), 3 * dayMs);
+      const cleaned = cleanOrphans(this.#job(moment), this.#sim.tables.namedNow(), 3 * dayMs);
       world.note(`four days later: ${cleaned} orphans were cleaned away; all go on`);
       world.isOut = false;
       world.after(0, () => {
@@ -194,66 +253,62 @@ export class Chaos {
 
   // ---- tables ----
 
-  #job(): ForeignJob {
+  #job(moment: Moment): ForeignJob {
     const { world, tables } = this.#sim;
-    return { objects: tables.objects, random: world.random, nowMs: world.nowMs };
+    return { objects: tables.objects, random: moment, nowMs: world.nowMs };
   }
 
-  #someTable(): string {
-    const { world, tables } = this.#sim;
-    return tables.options[world.random.below(tables.options.length)]!.table;
+  #someTable(moment: Moment): string {
+    const { options } = this.#sim.tables;
+    return options[moment.below(options.length)]!.table;
   }
 
-  #rollBack(): void {
-    const { world } = this.#sim;
+  #rollBack(moment: Moment): void {
     const { offsets } = ledgerNames(pipeline);
-    if (world.random.float() < 0.7)
-      this.#foreign('rollback', (job, metadata) => rolledBack(job, metadata, offsets));
-    else this.#foreign('rollback', replaced);
+    const back: Change = (job, metadata) => rolledBack(job, metadata, offsets);
+    this.#foreign('rollback', moment.float() < 0.7 ? back : replaced, moment);
   }
 
   /** Somebody else's commit. */
-  #foreign(
-    what: 'compaction' | 'expiry' | 'trim' | 'rollback',
-    change: (job: ForeignJob, metadata: TableMetadata) => TableMetadata | undefined,
-  ): void {
-    const { world, tables, happened } = this.#sim;
-    const table = this.#someTable();
+  #foreign(what: string, change: Change, moment: Moment, table = this.#someTable(moment)): void {
+    const { world, tables, happened, features } = this.#sim;
     const life = tables.lives.get(table);
     if (!life) return;
     const { type } = tables.resolution(life);
     // A rollback that nobody has resolved yet: expiry would hide what happened, and one more is not told from the first.
     if ((what === 'expiry' || what === 'trim') && type === 'rolledBack') return;
     if (what === 'rollback' && type !== 'known') return;
-    const next = change(this.#job(), life.metadata);
+    const next = change(this.#job(moment), life.metadata);
     if (!next) return;
-    const to = `${life.location.replace(/\/[^/]*$/, '')}/foreign-${world.random.below(1e9)}-${tables.moves}.metadata.json`;
+    const to = `${life.location.replace(/\/[^/]*$/, '')}/foreign-${moment.below(1e9)}-${tables.moves}.metadata.json`;
     const log = [
       ...life.metadata['metadata-log'],
       { 'timestamp-ms': life.metadata['last-updated-ms'], 'metadata-file': life.location },
     ];
-    const written = writeMetadata({ ...next, 'metadata-log': log.slice(-100) });
+    const logged = { ...next, 'metadata-log': log.slice(-100) };
+    const written = writeMetadata(features.catalog === 'newest' ? shown(logged, moment) : logged);
     tables.objects.put(to, Buffer.from(written), world.nowMs);
-    world.note(`${table}: foreign ${what}`);
     happened.add(what);
     if (what === 'rollback') life.wasRolledBack = true;
     if (what === 'expiry') life.wasExpired = true;
-    tables.pointers.swap(table, life.location, to);
+    const before = life.metadata;
+    tables.catalog.swap(table, life.location, to);
+    if (what === 'expiry' || what === 'trim') removeExpired(this.#job(moment), before, next);
   }
 
   /** DROP TABLE, and often CREATE TABLE at once. Objects stay: they are the cleaner's. */
-  #drop(): void {
-    const { world, tables, happened } = this.#sim;
-    const table = this.#someTable();
+  #drop(moment: Moment): void {
+    const { world, tables, happened, features } = this.#sim;
+    const table = this.#someTable(moment);
     const life = tables.lives.get(table);
     if (!life) return;
     happened.add('drop');
     world.note(`${table}: dropped`);
     const { metadata } = life;
     tables.drop(table);
-    if (world.random.float() < 0.3) return;
+    if (moment.float() < 0.3) return;
     const anew = newTableMetadata({
-      uuid: uuid(world.random),
+      uuid: uuid(moment),
       location: metadata.location,
       fields: [],
       spec: () => ({ specId: 0, fields: [] }),
@@ -261,10 +316,12 @@ export class Chaos {
       nowMs: Math.round(world.nowMs),
     });
     const { schemas, 'last-column-id': lastColumnId } = metadata;
-    const location = `${metadata.location}/metadata/00000-${uuid(world.random)}.metadata.json`;
-    const made = { ...anew, schemas, 'last-column-id': lastColumnId };
-    tables.objects.put(location, Buffer.from(writeMetadata(made)), world.nowMs);
+    const location = `${metadata.location}/metadata/00000-${uuid(moment)}.metadata.json`;
+    const currentId = metadata['current-schema-id'];
+    const made = { ...anew, schemas, 'current-schema-id': currentId, 'last-column-id': lastColumnId };
+    const written = writeMetadata(features.catalog === 'newest' ? shown(made, moment) : made);
+    tables.objects.put(location, Buffer.from(written), world.nowMs);
     world.note(`${table}: made anew`);
-    tables.pointers.insert(table, location);
+    tables.catalog.insert(table, location);
   }
 }

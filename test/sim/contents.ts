@@ -11,9 +11,11 @@ import type { PartitionLog } from './partition-log.ts';
 export interface Contents {
   readonly next: ReadonlyMap<string, number>;
   readonly excused: ReadonlyMap<string, readonly (readonly [from: number, to: number])[]>;
+  /** How many rows others have appended. */
+  readonly foreign: number;
 }
 
-export const emptyContents: Contents = { next: new Map(), excused: new Map() };
+export const emptyContents: Contents = { next: new Map(), excused: new Map(), foreign: 0 };
 
 /** What must be known of the world to judge a snapshot. */
 export interface Judge {
@@ -78,7 +80,7 @@ export function contentsAfter(
     if (ofTopic && !ledger.next.has(`${ofTopic[0]}-${partition}`))
       throw new Error(`I2: the ledger has forgotten ${id}, which was at ${offset}`);
   }
-  return { next, excused };
+  return { next, excused, foreign: before.foreign };
 }
 
 /** What had landed before the rollback that a snapshot on `base` is the answer to. */

@@ -102,6 +102,11 @@ export class Failures {
         message: /^(fetching|reading) topic \S+( up to its end)?: it was deleted and made anew/,
         mayHappen: () => happened.has('recreation'),
       },
+      // A token that is taken away, and the next one too, looks like one that is wrong.
+      {
+        message: /credentials are expired|token is over/,
+        mayHappen: () => happened.has('expired credentials'),
+      },
       { message: /: it was dropped/, mayHappen: () => happened.has('drop') },
       { message: /^not everything up to the ends of the logs has landed/, mayHappen: () => features.bounded },
     ];

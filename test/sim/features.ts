@@ -1,13 +1,44 @@
-import type { Random } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import type { RollbackPolicy } from '../../src/sink/ledger.ts';
+
+export interface FaultRates {
+  /** The request never arrives, and the caller is told. */
+  readonly refused: number;
+  /** It was applied, but the caller gets an error. */
+  readonly lostReply: number;
+  /** The caller gets an error; it is applied afterwards, up to `lateMs` later. */
+  readonly late: number;
+  readonly lateMs: number;
+  /** It was applied, or not, and no answer ever comes. */
+  readonly silent: number;
+  /** A way takes up to `slowMs`. */
+  readonly slow: number;
+  readonly slowMs: number;
+}
 
 /**
  * What a world has besides the ordinary faults. Swarm: each world draws its own few, so that each feature is met alone,
  * with any other, and not at all; a world with everything would be so busy with one that it never gets to the next.
  */
 export interface Features {
-  readonly topics: number;
-  readonly tables: number;
+  /** Things go wrong for so long, and every so often. */
+  readonly chaosMs: number;
+  readonly troubleMs: number;
+  readonly rates: FaultRates;
+  /** How many partitions each topic has at first. */
+  readonly topics: readonly number[];
+  /** From which topic on each table takes them. */
+  readonly tables: readonly number[];
+  readonly workers: number;
+  readonly commitMs: number;
+  readonly commitRows: number;
+  /**
+   * What a commit is compared with: the location of the metadata (SQL), a version of the entry (Glue), requirements that
+   * the server itself looks at (REST); `newest`: the latter of a server that shows no history (Nessie).
+   */
+  readonly catalog: 'location' | 'version' | 'requirements' | 'newest';
+  /** Whether members give up all they have at each rebalance, or only what moves. */
+  readonly protocol: 'incremental' | 'eager';
   readonly lanes: number;
   /** How long a lane may take to begin with a command, as one in a thread does; 0: at once. */
   readonly laneDelayMs: number;
@@ -16,6 +47,8 @@ export interface Features {
   readonly clockJumps: boolean;
   /** Others compact tables and expire snapshots. */
   readonly maintenance: boolean;
+  /** Others append rows of their own, also to other branches, and change the schema. */
+  readonly others: boolean;
   readonly rollbacks: boolean;
   readonly onRollback: RollbackPolicy;
   /** Tables are dropped, and some of them made anew at once. */
@@ -26,6 +59,8 @@ export interface Features {
   readonly recreations: boolean;
   readonly onTopicRecreated: 'halt' | 'restart';
   readonly growth: boolean;
+  /** The group forgets its offsets. */
+  readonly amnesia: boolean;
   readonly bounded: boolean;
   /** Records so large that they fill the memory bound. */
   readonly large: boolean;
@@ -40,30 +75,58 @@ export interface Features {
   readonly outage: boolean;
   /** Everybody sleeps for days, while a cleaner takes orphans. */
   readonly longSleep: boolean;
-  /** What is before the metastore sends some requests again, and only the second one's answer is heard. */
+  /** A worker's credentials for store and catalog expire, and are renewed only a while later. */
+  readonly expiry: boolean;
+  /** What is before the catalog sends some requests again, and only the second one's answer is heard. */
   readonly doubled: boolean;
 }
 
-export function drawFeatures(random: Random & { float(): number; below(n: number): number }): Features {
+export function drawFeatures(seed: number): Features {
+  const random = seededRandom(seed);
   const has = (probability: number): boolean => random.float() < probability;
+  // Many worlds have none of a kind of fault.
+  const rate = (max: number): number => (has(0.5) ? 0 : random.float() * max);
   // To halt ends a world: most go on.
   const policy = <T>(goOn: T, halt: T): T => (has(0.25) ? halt : goOn);
+  const topics = Array.from({ length: has(0.25) ? 2 : 1 }, () => 1 + random.below(3));
+  // The first table takes every topic, so that none is left without.
+  const tables = Array.from({ length: 1 + random.below(2) + (has(0.1) ? 1 : 0) }, (_, i) =>
+    i === 0 ? 0 : random.below(topics.length),
+  );
   return {
-    topics: has(0.25) ? 2 : 1,
-    tables: 1 + random.below(2) + (has(0.1) ? 1 : 0),
+    chaosMs: 15_000 + random.below(60_000),
+    troubleMs: 2_000 + random.below(10_000),
+    rates: {
+      refused: rate(0.15),
+      lostReply: rate(0.25),
+      late: rate(0.1),
+      lateMs: 60_000,
+      silent: has(0.8) ? 0 : random.float() * 0.03,
+      slow: rate(0.2),
+      slowMs: 10_000,
+    },
+    topics,
+    tables,
+    workers: 1 + random.below(3),
+    commitMs: 1_000 + random.below(8_000),
+    commitRows: 5 + random.below(100),
+    catalog: has(0.4) ? 'location' : has(0.4) ? 'version' : has(0.7) ? 'requirements' : 'newest',
+    protocol: has(0.3) ? 'eager' : 'incremental',
     lanes: has(0.4) ? 2 + random.below(2) : 1,
-    laneDelayMs: has(0.3) ? random.float() * 400 : 0,
+    laneDelayMs: has(0.3) ? random.float() ** 2 * 2_000 : 0,
     staleAnswers: has(0.3),
     clockJumps: has(0.5),
     maintenance: has(0.7),
+    others: has(0.3),
     rollbacks: has(0.3),
     onRollback: has(0.2) ? 'skip' : policy<RollbackPolicy>('replay', 'halt'),
     drops: has(0.12),
-    retention: has(0.2) ? (has(0.5) ? 'overtaking' : 'behind') : 'none',
+    retention: has(0.25) ? (has(0.6) ? 'overtaking' : 'behind') : 'none',
     onGap: policy('skip', 'halt'),
-    recreations: has(0.1),
+    recreations: has(0.15),
     onTopicRecreated: policy('restart', 'halt'),
     growth: has(0.12),
+    amnesia: has(0.08),
     bounded: has(0.12),
     large: has(0.06),
     undecodable: has(0.12),
@@ -71,9 +134,10 @@ export function drawFeatures(random: Random & { float(): number; below(n: number
     tombstones: has(0.12),
     onTombstone: policy('skip', 'halt'),
     transactions: has(0.15),
-    values: has(0.12) ? (has(0.5) ? 'described' : 'avro') : 'json',
+    values: has(0.2) ? (has(0.6) ? 'described' : 'avro') : 'json',
     outage: has(0.06),
     longSleep: has(0.08),
+    expiry: has(0.15),
     doubled: has(0.2),
   };
 }
@@ -82,6 +146,6 @@ export function drawFeatures(random: Random & { float(): number; below(n: number
 export function tellFeatures(features: Features): string {
   return Object.entries(features)
     .filter(([, value]) => value !== false && value !== 0 && value !== 'none')
-    .map(([name, value]) => (value === true ? name : `${name} ${value}`))
+    .map(([name, value]) => (value === true ? name : `${name} ${JSON.stringify(value)}`))
     .join(', ');
 }

@@ -1,7 +1,6 @@
-import type { Random } from '../../src/base/random.ts';
 import type { DataFile } from '../../src/iceberg/data-file.ts';
 import { writeManifest } from '../../src/iceberg/manifest.ts';
-import { addedManifest, writeManifestList } from '../../src/iceberg/manifest-list.ts';
+import { addedManifest, type ManifestFile, writeManifestList } from '../../src/iceberg/manifest-list.ts';
 import {
   branchHead,
   currentSchema,
@@ -9,27 +8,54 @@ import {
   type Snapshot,
   type TableMetadata,
 } from '../../src/iceberg/metadata.ts';
+import { schemaToJson } from '../../src/iceberg/schema.ts';
 import { newSnapshotId } from '../../src/iceberg/snapshot.ts';
-import { applyUpdates } from '../../src/iceberg/update.ts';
+import type { Field } from '../../src/iceberg/types.ts';
+import { applyUpdates, nextTimestampMs } from '../../src/iceberg/update.ts';
 import { entriesOf, manifestsOf } from './check.ts';
+import type { Draw } from './moment.ts';
 import type { EncodedRow, SimObjects } from './storage.ts';
 
 /** What others do to tables. Each makes the next metadata, or nothing when there is nothing to do. */
 
 export interface ForeignJob {
   readonly objects: SimObjects;
-  readonly random: Random & { below(n: number): number };
+  readonly random: Draw;
   readonly nowMs: number;
 }
+
+export type Change = (job: ForeignJob, metadata: TableMetadata) => TableMetadata | undefined;
 
 /** All live rows into one file, by a job that knows nothing of us. */
 export function compacted(job: ForeignJob, metadata: TableMetadata): TableMetadata | undefined {
   const head = branchHead(metadata, 'main');
   if (!head) return undefined;
-  const { objects, random, nowMs } = job;
-  const rows = liveRows(objects, head);
+  const rows = liveRows(job.objects, head);
   if (rows.length === 0) return undefined;
-  const unique = `${metadata.location}/compacted-${random.below(1e9)}-${metadata['last-sequence-number']}`;
+  return withSnapshot(job, metadata, 'main', { operation: 'replace', rows, kept: [] });
+}
+
+/** Rows of somebody else's, which are no records of any topic; to another branch they begin where `main` is. */
+export function appended(job: ForeignJob, metadata: TableMetadata, branch: string): TableMetadata {
+  const rows = Array.from({ length: 1 + job.random.below(3) }, (): EncodedRow => [-1, 0]);
+  const head = branchHead(metadata, branch) ?? branchHead(metadata, 'main');
+  const kept = head ? manifestsOf(job.objects, head) : [];
+  return withSnapshot(job, metadata, branch, { operation: 'append', rows, kept });
+}
+
+/** A snapshot with one file of `rows` and the manifests that are `kept`, as the head of a branch. */
+function withSnapshot(
+  { objects, random, nowMs }: ForeignJob,
+  metadata: TableMetadata,
+  branch: string,
+  {
+    operation,
+    rows,
+    kept,
+  }: { operation: string; rows: readonly EncodedRow[]; kept: readonly ManifestFile[] },
+): TableMetadata {
+  const head = branchHead(metadata, branch) ?? branchHead(metadata, 'main');
+  const unique = `${metadata.location}/foreign-${random.below(1e9)}-${metadata['last-sequence-number']}`;
   const bytes = Buffer.from(JSON.stringify(rows));
   const file = {
     ...emptyFile,
@@ -50,31 +76,48 @@ export function compacted(job: ForeignJob, metadata: TableMetadata): TableMetada
     [],
     [file],
   );
-  const header = { snapshotId, parentSnapshotId: head['snapshot-id'], sequenceNumber };
-  objects.put(`${unique}-snap.avro`, writeManifestList(header, [row], random.bytes(16)), nowMs);
+  const parentSnapshotId = head?.['snapshot-id'] ?? null;
+  const list = writeManifestList(
+    { snapshotId, parentSnapshotId, sequenceNumber },
+    [row, ...kept],
+    random.bytes(16),
+  );
+  objects.put(`${unique}-snap.avro`, list, nowMs);
+  const total = (name: string): number => (operation === 'append' ? Number(head?.summary[name] ?? 0) : 0);
   const snapshot: Snapshot = {
     'snapshot-id': snapshotId,
-    'parent-snapshot-id': head['snapshot-id'],
+    ...(parentSnapshotId === null ? {} : { 'parent-snapshot-id': parentSnapshotId }),
     'sequence-number': sequenceNumber,
-    'timestamp-ms': Math.round(nowMs),
+    'timestamp-ms': nextTimestampMs(metadata, Math.round(nowMs)),
     'manifest-list': `${unique}-snap.avro`,
     summary: {
-      operation: 'replace',
-      'total-data-files': '1',
-      'total-records': String(rows.length),
-      'total-files-size': String(bytes.length),
+      operation,
+      ...(operation === 'append' ? { 'added-records': String(rows.length) } : {}),
+      'total-data-files': String(total('total-data-files') + 1),
+      'total-records': String(total('total-records') + rows.length),
+      'total-files-size': String(total('total-files-size') + bytes.length),
     },
   };
-  const update = { action: 'set-snapshot-ref', 'ref-name': 'main', type: 'branch' } as const;
-  return applyUpdates(
-    metadata,
-    'foreign',
-    [
-      { action: 'add-snapshot', snapshot },
-      { ...update, 'snapshot-id': snapshotId },
-    ],
-    Math.round(nowMs),
-  );
+  const updates = [
+    { action: 'add-snapshot', snapshot },
+    { action: 'set-snapshot-ref', 'ref-name': branch, type: 'branch', 'snapshot-id': snapshotId },
+  ] as const;
+  return applyUpdates(metadata, 'foreign', updates, Math.round(nowMs));
+}
+
+/** ALTER TABLE ADD COLUMN. */
+export function withColumn(metadata: TableMetadata): TableMetadata {
+  const schema = currentSchema(metadata);
+  const id = metadata['last-column-id'] + 1;
+  const schemaId =
+    Math.max(...metadata.schemas.map((json) => (json as { 'schema-id': number })['schema-id'])) + 1;
+  const field: Field = { id, name: `extra${id}`, required: false, type: { kind: 'string' } };
+  return {
+    ...metadata,
+    'last-column-id': id,
+    schemas: [...metadata.schemas, schemaToJson({ schemaId, fields: [...schema.fields, field] })],
+    'current-schema-id': schemaId,
+  };
 }
 
 function liveRows(objects: SimObjects, head: Snapshot): EncodedRow[] {
@@ -84,7 +127,7 @@ function liveRows(objects: SimObjects, head: Snapshot): EncodedRow[] {
     .flatMap((entry) => JSON.parse(Buffer.from(objects.get(entry.path)).toString('utf8')) as EncodedRow[]);
 }
 
-const emptyFile: Omit<DataFile, 'path' | 'recordCount' | 'fileSizeBytes'> = {
+export const emptyFile: Omit<DataFile, 'path' | 'recordCount' | 'fileSizeBytes'> = {
   format: 'PARQUET',
   partition: [],
   columnSizes: new Map(),
@@ -103,9 +146,24 @@ export function expired(metadata: TableMetadata, keep: number): TableMetadata | 
   let snapshot = branchHead(metadata, 'main');
   for (; snapshot && kept.length < keep; snapshot = byId.get(snapshot['parent-snapshot-id'] ?? 0n))
     kept.unshift(snapshot);
+  for (const { 'snapshot-id': id } of Object.values(metadata.refs))
+    if (!kept.includes(byId.get(id)!)) kept.unshift(byId.get(id)!);
   if (kept.length === 0 || kept.length === metadata.snapshots.length) return undefined;
   const log = metadata['snapshot-log'].filter((entry) => kept.includes(byId.get(entry['snapshot-id'])!));
   return { ...metadata, snapshots: kept, 'snapshot-log': log };
+}
+
+/** What expiry deletes besides: all files of metadata that only what has expired did name, and the metadata before. */
+export function removeExpired({ objects }: ForeignJob, before: TableMetadata, after: TableMetadata): void {
+  const kept = new Set(after.snapshots.flatMap((snapshot) => metadataFiles(objects, snapshot)));
+  for (const snapshot of before.snapshots)
+    for (const location of metadataFiles(objects, snapshot))
+      if (!kept.has(location)) objects.objects.delete(location);
+  for (const { 'metadata-file': location } of before['metadata-log']) objects.objects.delete(location);
+}
+
+function metadataFiles(objects: SimObjects, snapshot: Snapshot): string[] {
+  return [snapshot['manifest-list'], ...manifestsOf(objects, snapshot).map(({ path }) => path)];
 }
 
 /** Back to one of the snapshots in which `name` stands, as an operator undoes a bad load: no snapshot is made. */

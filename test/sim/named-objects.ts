@@ -1,6 +1,7 @@
-import { branchHead, type Snapshot } from '../../src/iceberg/metadata.ts';
-import { entriesOf, manifestsOf, readMetadata } from './check.ts';
-import type { SimObjects, SimPointers, SwapRequest } from './storage.ts';
+import type { Snapshot } from '../../src/iceberg/metadata.ts';
+import type { CatalogServer, CommitRequest } from './catalog-server.ts';
+import { entriesOf, manifestsOf } from './check.ts';
+import type { SimObjects } from './storage.ts';
 
 /**
  * Which objects somebody relies on, or may come to (I4): all that a table has ever named, and all that is named in a
@@ -10,17 +11,22 @@ export class NamedObjects {
   readonly #objects: SimObjects;
   readonly #broken: (what: string) => void;
   readonly #named = new Set<string>();
-  readonly #pending = new Map<SwapRequest, readonly string[]>();
+  readonly #pending = new Map<CommitRequest, readonly string[]>();
   readonly #flushes = new Map<string, string>();
   readonly #flushName: string;
 
-  constructor(objects: SimObjects, pointers: SimPointers, flushName: string, broken: (what: string) => void) {
+  constructor(
+    objects: SimObjects,
+    catalog: CatalogServer,
+    flushName: string,
+    broken: (what: string) => void,
+  ) {
     this.#objects = objects;
     this.#flushName = flushName;
     this.#broken = broken;
     objects.onDelete = (location, worker) => this.#checkDelete(location, worker);
-    pointers.onRequest = (request) => this.#onRequest(request);
-    pointers.onAnswer = (request, heard) => {
+    catalog.onRequest = (request) => this.#onRequest(request);
+    catalog.onAnswer = (request, heard) => {
       const names = this.#pending.get(request)!;
       this.#pending.delete(request);
       if (heard !== 'rejected') for (const name of names) this.#named.add(name);
@@ -44,15 +50,15 @@ export class NamedObjects {
     return names;
   }
 
-  #onRequest(request: SwapRequest): void {
-    const snapshot = branchHead(readMetadata(this.#objects, request.to), 'main')!;
+  #onRequest(request: CommitRequest): void {
+    const { snapshot, location } = request;
     let names: string[];
     try {
       names = this.namesOf(snapshot);
     } catch (error) {
       return this.#broken(`I4: ${request.worker} asks for a commit of what is not there: ${String(error)}`);
     }
-    this.#pending.set(request, [request.to, ...names]);
+    this.#pending.set(request, location === undefined ? names : [location, ...names]);
     const flush = snapshot.summary[this.#flushName];
     const written = names.slice(1).join();
     if (flush === undefined || written === '') return;

@@ -2,8 +2,10 @@ import type { TopicPartitionKey } from '../../src/kafka/topic-partition.ts';
 import type { ValueFormat } from '../../src/lane/format.ts';
 import type { SimBroker } from './broker.ts';
 import type { Features } from './features.ts';
+import type { Draw, Moment } from './moment.ts';
 import type { Kind, PartitionLog, SimRecord } from './partition-log.ts';
-import type { Process, World } from './world.ts';
+import type { Process } from './process.ts';
+import type { World } from './world.ts';
 
 const registry = { url: 'http://registry' };
 const schema =
@@ -36,15 +38,18 @@ export class Producer {
   }
 
   /** Up to `max` records, somehow. */
-  produce(key: TopicPartitionKey, max: number): void {
-    const { random } = this.#world;
+  produce(key: TopicPartitionKey, max: number, random: Draw): void {
     const log = this.#broker.logs.get(key)!;
-    if (this.#features.transactions && random.float() < 0.5) this.#transaction(log, max);
-    else this.#append(log, this.#kinds(max));
+    if (this.#features.transactions && random.float() < 0.5) this.#transaction(log, max, random);
+    else this.#append(log, this.#kinds(max, random), random);
   }
 
-  #kinds(max: number): Kind[] {
-    const { random } = this.#world;
+  /** Records of these kinds, as they are. */
+  append(key: TopicPartitionKey, kinds: readonly Kind[]): void {
+    this.#append(this.#broker.logs.get(key)!, kinds, this.#world.moment('append', 0));
+  }
+
+  #kinds(max: number, random: Draw): Kind[] {
     const { tombstones, undecodable, onError, onTombstone } = this.#features;
     return Array.from({ length: random.below(max) }, () => {
       const draw = random.float();
@@ -57,15 +62,16 @@ export class Producer {
   }
 
   /** A transaction, with somebody else's records within. */
-  #transaction(log: PartitionLog, max: number): void {
-    const { random } = this.#world;
+  #transaction(log: PartitionLog, max: number, random: Draw): void {
     const producerId = ++this.#producerId;
     const isAborted = random.float() < 0.5;
     const firstOffset = log.end;
     for (let i = 0; i <= random.below(2); i++) {
-      const kinds = this.#kinds(max).map((kind): Kind => (isAborted && kind !== 'hole' ? 'aborted' : kind));
-      this.#append(log, kinds, { transactional: true, producerId });
-      this.#append(log, this.#kinds(max));
+      const kinds = this.#kinds(max, random).map(
+        (kind): Kind => (isAborted && kind !== 'hole' ? 'aborted' : kind),
+      );
+      this.#append(log, kinds, random, { transactional: true, producerId });
+      this.#append(log, this.#kinds(max, random), random);
     }
     if (log.end > firstOffset)
       log.appendMarker(producerId, firstOffset, !isAborted, Math.round(this.#world.nowMs));
@@ -74,20 +80,21 @@ export class Producer {
   #append(
     log: PartitionLog,
     kinds: readonly Kind[],
+    random: Draw,
     producer: { transactional?: boolean; producerId?: bigint } = {},
   ): void {
     if (kinds.length === 0) return;
     const header = { ...producer, baseTimestamp: Math.round(this.#world.nowMs) };
     log.append(kinds, header, (kind, offset) => {
       const number = this.records.push({ log, offset }) - 1;
-      return { number, bytes: this.#value(kind, number) };
+      return { number, bytes: this.#value(kind, number, random) };
     });
   }
 
-  #value(kind: Kind, number: number): Uint8Array | null {
+  #value(kind: Kind, number: number, random: Draw): Uint8Array | null {
     if (kind === 'tombstone') return null;
     if (kind === 'undecodable') return Buffer.from('?');
-    const pad = this.#features.large ? 'x'.repeat(this.#world.random.below(60_000)) : '';
+    const pad = this.#features.large ? 'x'.repeat(random.below(60_000)) : '';
     if (this.#features.values === 'json')
       return Buffer.from(pad === '' ? `{"n":${number}}` : `{"n":${number},"pad":"${pad}"}`);
     // Confluent's frame: a zero, the schema's id; then Avro: two zigzag varints.
@@ -100,10 +107,10 @@ export class Producer {
   }
 
   /** Retention: what lies before some offset is gone, landed or not. */
-  retain(key: TopicPartitionKey, landed: number): void {
+  retain(key: TopicPartitionKey, landed: number, moment: Moment): void {
     const log = this.#broker.logs.get(key)!;
     const max = this.#features.retention === 'overtaking' ? log.end : Math.min(landed, log.end);
-    const start = Math.max(log.start, max - this.#world.random.below(20));
+    const start = Math.max(log.start, max - moment.below(8));
     if (start === log.start) return;
     this.#world.note(`retention: ${key} begins at ${start}`);
     log.start = start;

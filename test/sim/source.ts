@@ -16,7 +16,7 @@ import {
   type TopicPartitionKey,
 } from '../../src/kafka/topic-partition.ts';
 import type { SimBroker } from './broker.ts';
-import type { Process } from './world.ts';
+import type { Process } from './process.ts';
 
 interface Position {
   offset: number;
@@ -61,6 +61,10 @@ export class SimSource implements Source {
   /** What the group has told last: later words never overtake earlier ones. */
   #toldAtMs = 0;
   #generation = 0;
+  /** Grows when it is thrown out: what it was told as a member is over then. */
+  #membership = 0;
+  /** Of the member, as far as it has been told. */
+  #epoch = 0;
   #allowed = 0;
   #joined = false;
   #closed = false;
@@ -73,7 +77,7 @@ export class SimSource implements Source {
 
   async start(emit: (event: SourceEvent) => void): Promise<ClusterTopics> {
     this.#emit = emit;
-    this.process.deliver(this.process.world.delayMs(), () => this.#join());
+    this.process.deliver(this.process.delayMs('join'), () => this.#join());
     this.#heartbeat();
     this.#poll();
     const topicPartitions = this.#broker.topicPartitions();
@@ -104,11 +108,12 @@ export class SimSource implements Source {
 
   #lost(): void {
     this.#joined = false;
+    this.#membership++;
     const lost = [...this.#owned.values()];
     this.#disown(lost.map(keyOf));
     this.#positions.clear();
     this.#emit({ type: 'lost', topicPartitions: lost });
-    this.process.deliver(this.process.world.delayMs(), () => this.#join());
+    this.process.deliver(this.process.delayMs('join'), () => this.#join());
   }
 
   #disown(keys: readonly TopicPartitionKey[]): void {
@@ -123,13 +128,17 @@ export class SimSource implements Source {
   /** The group tells something, in order. */
   #told(what: () => void): void {
     const { world } = this.process;
-    this.#toldAtMs = Math.max(this.#toldAtMs, world.nowMs + world.delayMs());
-    this.process.deliver(this.#toldAtMs - world.nowMs, what);
+    const membership = this.#membership;
+    this.#toldAtMs = Math.max(this.#toldAtMs, world.nowMs + this.process.delayMs('told'));
+    this.process.deliver(this.#toldAtMs - world.nowMs, () => {
+      if (membership === this.#membership) what();
+    });
   }
 
-  assigned(topicPartitions: AssignedPartition[]): void {
+  assigned(topicPartitions: AssignedPartition[], epoch: number): void {
     this.#told(() => {
       if (this.#closed || !this.#broker.isMember(this)) return;
+      this.#epoch = epoch;
       for (const topicPartition of topicPartitions) {
         this.#owned.set(keyOf(topicPartition), topicPartition);
         this.#topicIds.set(keyOf(topicPartition), topicPartition.topicId);
@@ -159,7 +168,7 @@ export class SimSource implements Source {
   released(topicPartitions: readonly TopicPartition[]): void {
     const keys = topicPartitions.map(keyOf).filter((key) => this.revokedAtMs.has(key));
     this.#disown(keys);
-    this.process.world.after(this.process.world.delayMs(), () => this.#broker.release(this, keys));
+    this.process.world.after(this.process.delayMs('release'), () => this.#broker.release(this, keys));
   }
 
   // ---- fetching ----
@@ -189,19 +198,26 @@ export class SimSource implements Source {
 
   /** Now and then asks for more of each topic-partition. */
   #poll(): void {
-    const { world } = this.process;
-    this.process.deliver(20 + world.random.float() * 400, () => {
+    this.process.deliver(20 + this.process.random.float() * 600, () => {
       if (this.#closed) return;
       const allowed = Math.min(this.#allowed, answerBytesMax);
-      if (this.reservedBytes === 0 && allowed >= fetchBytesMin && this.#positions.size > 0)
-        this.#fetch(allowed);
+      if (this.reservedBytes === 0 && allowed >= fetchBytesMin && this.#hasNews) this.#fetch(allowed);
       this.#poll();
     });
   }
 
+  /** Whether a fetch would be answered at once; one that waits for records is not worth its while here. */
+  get #hasNews(): boolean {
+    for (const [key, { offset }] of this.#positions) {
+      const log = this.#broker.logs.get(key)!;
+      if (offset !== log.end || log.topicId !== this.#owned.get(key)?.topicId) return true;
+    }
+    return false;
+  }
+
   /** One request at a time, as of one broker. */
   #fetch(bytes: number): void {
-    const { world } = this.process;
+    const moment = this.process.moment('fetch');
     const asked = [...this.#positions].map(([key, position]) => {
       const revokedAtMs = this.revokedAtMs.get(key);
       if (revokedAtMs !== undefined && position.soughtAtMs > revokedAtMs)
@@ -209,9 +225,11 @@ export class SimSource implements Source {
       return { key, ...position, owned: this.#owned.get(key) };
     });
     // Those that are behind others in the answer must come first at some time.
-    asked.unshift(...asked.splice(world.random.below(asked.length)));
+    asked.unshift(...asked.splice(moment.below(asked.length)));
     this.reservedBytes = bytes;
-    this.process.deliver(world.random.float() * 30 + (world.chance(0.05) ? world.delayMs() : 0), () => {
+    const { slow, slowMs } = this.process.world.rates;
+    const slowerMs = moment.float() * slowMs;
+    this.process.deliver(moment.float() * 30 + (moment.happens('slow', slow / 4) ? slowerMs : 0), () => {
       this.reservedBytes = 0;
       let left = bytes;
       for (const { key, offset, generation, owned } of asked) {
@@ -253,7 +271,7 @@ export class SimSource implements Source {
       return 0;
     }
     if (!isStale) this.#ranges.set(key, range);
-    const read = log.read(from, 1 + this.process.world.random.below(3), bytesMax);
+    const read = log.read(from, 1 + this.process.random.below(3), bytesMax);
     // A batch that does not fit comes only when nothing else does.
     if (!read || (read.records.length > bytesMax && !isFirst)) return 0;
     const { records, next, aborted } = read;
@@ -267,7 +285,7 @@ export class SimSource implements Source {
 
   /** The real source notices at its next look at the metadata. */
   #topicIsGone(key: TopicPartitionKey): void {
-    if (!this.process.world.chance(0.3)) return;
+    if (!this.process.moment('look').happens('sees that a topic is another', 0.3)) return;
     this.#closed = true;
     this.#emit({
       type: 'failed',
@@ -285,14 +303,15 @@ export class SimSource implements Source {
       const offset = this.#broker.offsets.get(key);
       if (offset) found.set(key, offset);
     }
-    await this.process.clock.sleep(this.process.world.delayMs());
+    await this.process.clock.sleep(this.process.delayMs('offsets'));
     return found;
   }
 
   commitOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>, metadata: string): Promise<void> {
     const topicIds = new Map([...offsets.keys()].map((key) => [key, this.#topicIds.get(key)!]));
+    const epoch = this.#epoch;
     return this.process.call('commit offsets', () =>
-      this.#broker.commitOffsets(this, topicIds, offsets, metadata),
+      this.#broker.commitOffsets(this, epoch, topicIds, offsets, metadata),
     );
   }
 
@@ -307,7 +326,7 @@ export class SimSource implements Source {
       }),
     );
     if (at === 'latest') this.targets ??= found;
-    await this.process.clock.sleep(this.process.world.delayMs());
+    await this.process.clock.sleep(this.process.delayMs('list'));
     return found;
   }
 

@@ -1,9 +1,7 @@
-import { AlreadyExistsError, messageOf, NotFoundError } from '../../src/base/errors.ts';
-import { formatIdentifier } from '../../src/catalog/catalog.ts';
-import type { Pointers } from '../../src/catalog/metastore.ts';
+import { AlreadyExistsError, FatalError, messageOf, NotFoundError } from '../../src/base/errors.ts';
 import type { Encoder } from '../../src/parquet/encoder.ts';
 import type { Store } from '../../src/storage/store.ts';
-import type { Process } from './world.ts';
+import type { Caller } from './process.ts';
 
 /** The objects of the world, whoever put them there. Nothing is ever overwritten. */
 export class SimObjects {
@@ -26,97 +24,35 @@ export class SimObjects {
   }
 }
 
-/** The store as one process sees it, over a network. */
-export function simStore(objects: SimObjects, process: Process): Store {
-  const short = (location: string): string => location.slice(location.lastIndexOf('/') + 1);
+const short = (location: string): string => location.slice(location.lastIndexOf('/') + 1);
+
+/** The store as one caller sees it, over a network; credentials that are over are a failure for good, or a passing one. */
+export function simStore(objects: SimObjects, caller: Caller, expiryIsFatal: boolean): Store {
+  const call = <T>(kind: string, apply: () => T, location: string): Promise<T> =>
+    caller.call(kind, apply, short(location)).catch((error) => {
+      if (!expiryIsFatal || !messageOf(error).endsWith('expired')) throw error;
+      throw new FatalError(`${kind} ${location}: the credentials are expired: renew them`);
+    });
   return {
     put: (location, parts) => {
-      const { nowMs } = process.world;
+      const { nowMs } = caller.world;
       if (!objects.sentAtMs.has(location)) objects.sentAtMs.set(location, nowMs);
-      return process.call(`put ${short(location)}`, () =>
-        objects.put(location, new Uint8Array(Buffer.concat(parts)), nowMs),
-      );
+      const put = (): void => objects.put(location, new Uint8Array(Buffer.concat(parts)), nowMs);
+      return call('put', put, location);
     },
-    get: (location) => process.call(`get ${short(location)}`, () => objects.get(location)),
+    get: (location) => call('get', () => objects.get(location), location),
     delete: (location) => {
-      objects.onDelete(location, process.name);
-      return process.call(`delete ${short(location)}`, () => {
-        objects.onDelete(location, process.name);
+      objects.onDelete(location, caller.name);
+      const remove = (): void => {
+        objects.onDelete(location, caller.name);
         objects.objects.delete(location);
-      });
+      };
+      return call('delete', remove, location);
     },
   };
 }
 
-/** A commit that a worker has asked the catalog for. */
-export interface SwapRequest {
-  readonly worker: string;
-  readonly table: string;
-  readonly to: string;
-}
-
-/** The metastore of the world: one pointer per table, swapped by compare-and-swap. */
-export class SimPointers {
-  readonly pointers: Map<string, string> = new Map();
-  /** Called after each move of a table; `by` is undefined for foreign moves. */
-  onMove: (table: string, from: string | undefined, by: string | undefined) => void = () => {};
-  onRequest: (request: SwapRequest) => void = () => {};
-  /** Called when the worker hears what became of a request. */
-  onAnswer: (request: SwapRequest, heard: 'applied' | 'rejected' | 'unknown') => void = () => {};
-
-  swap(table: string, from: string, to: string, by?: string): boolean {
-    if (this.pointers.get(table) !== from) return false;
-    this.pointers.set(table, to);
-    this.onMove(table, from, by);
-    return true;
-  }
-
-  insert(table: string, location: string, by?: string): boolean {
-    if (this.pointers.has(table)) return false;
-    this.pointers.set(table, location);
-    this.onMove(table, undefined, by);
-    return true;
-  }
-}
-
-/**
- * The metastore as one process sees it. Of a lost answer to a swap nobody knows what became of it; when requests may be
- * `doubled`, a refusal may be about the second of two, of which the first has come through.
- */
-export function simPointers(server: SimPointers, process: Process, doubled: boolean): Pointers {
-  return {
-    async get(identifier) {
-      const location = await process.call('get table', () =>
-        server.pointers.get(formatIdentifier(identifier)),
-      );
-      return location === undefined ? undefined : { location };
-    },
-    insert: (identifier, location) =>
-      process.call('create table', () => server.insert(formatIdentifier(identifier), location, process.name)),
-    async swap(identifier, from, to) {
-      const request = { worker: process.name, table: formatIdentifier(identifier), to };
-      server.onRequest(request);
-      try {
-        let applied = false;
-        const heard = await process.call('swap', () => {
-          applied = server.swap(request.table, from.location, to, process.name);
-          return applied && !(doubled && process.world.chance(0.2));
-        });
-        server.onAnswer(request, applied ? 'applied' : 'rejected');
-        if (heard) return { type: 'applied' };
-        return { type: 'rejected', reason: 'the table has moved', ...(doubled ? { doubtful: true } : {}) };
-      } catch (error) {
-        const reason = messageOf(error);
-        const type = reason.endsWith('refused') ? 'rejected' : 'unknown';
-        server.onAnswer(request, type);
-        return { type, reason };
-      }
-    },
-    async close() {},
-  };
-}
-
-/** A row of {@link offsetEncoder}: partition, offset and, where the table has a column `n`, its number. */
+/** A row of {@link offsetEncoder}: partition, offset and its number. Those of others have partition -1. */
 export type EncodedRow = [partition: number, offset: number, n?: number];
 
 /** Data files that say which offsets are in them: what a Parquet file would be read for. */

@@ -5,42 +5,50 @@ import type { SimObjects } from './storage.ts';
 /** What the table format asks of a commit, however right its rows are. @returns what is broken. */
 export function brokenRule(
   objects: SimObjects,
-  base: TableMetadata,
-  baseLocation: string,
+  before: Before,
   now: TableMetadata,
   live: Live,
 ): string | undefined {
   const head = branchHead(now, 'main')!;
   return (
-    brokenIdentity(base, now, head) ??
-    brokenTime(base, baseLocation, now, head) ??
+    brokenIdentity(before.base, now, head) ??
+    (before.isHistoryShown ? brokenHistory(before.base, now, head) : undefined) ??
+    brokenTime(before.base, now, head) ??
+    (before.isHistoryShown ? brokenLogs(before.baseLocation, now, head) : undefined) ??
     brokenSums(objects, head, live)
   );
 }
 
+/** What a commit was made on. */
+export interface Before {
+  readonly base: TableMetadata;
+  readonly baseLocation: string;
+  /** Whether this catalog shows more of a table than its newest snapshot. */
+  readonly isHistoryShown: boolean;
+}
+
 function brokenIdentity(base: TableMetadata, now: TableMetadata, head: Snapshot): string | undefined {
-  const parent = branchHead(base, 'main')?.['snapshot-id'];
   if (now['table-uuid'] !== base['table-uuid']) return 'the table has another uuid';
-  if (head['parent-snapshot-id'] !== parent)
-    return `its parent is ${head['parent-snapshot-id']}, the head was ${parent}`;
   const sequenceNumber = base['last-sequence-number'] + 1;
   if (head['sequence-number'] !== sequenceNumber || now['last-sequence-number'] !== sequenceNumber)
     return `its sequence number is ${head['sequence-number']}, the next one was ${sequenceNumber}`;
-  const ids = now.snapshots.map((snapshot) => snapshot['snapshot-id']);
-  if (new Set(ids).size !== base.snapshots.length + 1)
-    return 'not all snapshots are still there, and one more';
   if (now['current-snapshot-id'] !== head['snapshot-id'])
     return 'the current snapshot is not the head of main';
   return undefined;
 }
 
+function brokenHistory(base: TableMetadata, now: TableMetadata, head: Snapshot): string | undefined {
+  const parent = branchHead(base, 'main')?.['snapshot-id'];
+  if (head['parent-snapshot-id'] !== parent)
+    return `its parent is ${head['parent-snapshot-id']}, the head was ${parent}`;
+  const ids = now.snapshots.map((snapshot) => snapshot['snapshot-id']);
+  if (new Set(ids).size !== base.snapshots.length + 1)
+    return 'not all snapshots are still there, and one more';
+  return undefined;
+}
+
 /** Java refuses to load metadata whose logs are not sorted (`TableMetadata`: by more than a minute; here at all). */
-function brokenTime(
-  base: TableMetadata,
-  baseLocation: string,
-  now: TableMetadata,
-  head: Snapshot,
-): string | undefined {
+function brokenTime(base: TableMetadata, now: TableMetadata, head: Snapshot): string | undefined {
   if (now['last-updated-ms'] <= base['last-updated-ms']) return 'last-updated-ms does not move on';
   if (head['timestamp-ms'] <= base['last-updated-ms']) return 'the snapshot is older than the table was';
   for (const log of [now['snapshot-log'], now['metadata-log']]) {
@@ -48,6 +56,10 @@ function brokenTime(
     if (times.some((time, i) => i > 0 && time < times[i - 1]!))
       return `its logs are not sorted: ${times.join()}`;
   }
+  return undefined;
+}
+
+function brokenLogs(baseLocation: string, now: TableMetadata, head: Snapshot): string | undefined {
   if (now['snapshot-log'].at(-1)?.['snapshot-id'] !== head['snapshot-id'])
     return 'the snapshot log does not end with the snapshot';
   const before = now['metadata-log'].at(-1);

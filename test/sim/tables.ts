@@ -3,11 +3,13 @@ import { parseKey, type TopicPartitionKey } from '../../src/kafka/topic-partitio
 import { ledgerNames, type Resolution, resolveLedger } from '../../src/sink/ledger.ts';
 import type { TableOptions } from '../../src/sink/options.ts';
 import type { SimBroker } from './broker.ts';
+import { CatalogServer } from './catalog-server.ts';
 import { entriesOf, type Live, manifestsOf, readLive, readMetadata } from './check.ts';
 import { type Contents, contentsAfter, emptyContents, expectedRows } from './contents.ts';
+import type { Features } from './features.ts';
 import { NamedObjects } from './named-objects.ts';
 import type { PartitionLog, SimRecord } from './partition-log.ts';
-import { SimObjects, SimPointers } from './storage.ts';
+import { SimObjects } from './storage.ts';
 import { brokenRule } from './table-rules.ts';
 import type { World } from './world.ts';
 
@@ -33,7 +35,7 @@ interface TableLife {
 /** All tables, judged after every move: by a reader, against what the history of their ledgers says they hold. */
 export class Tables {
   readonly objects = new SimObjects();
-  readonly pointers = new SimPointers();
+  readonly catalog = new CatalogServer();
   readonly lives: Map<string, TableLife> = new Map();
   readonly options: readonly TableOptions[];
   readonly #dropped = new Set<string>();
@@ -41,6 +43,7 @@ export class Tables {
   readonly #broker: SimBroker;
   readonly #records: readonly SimRecord[];
   readonly #named: NamedObjects;
+  readonly #isHistoryShown: boolean;
   readonly #names = ledgerNames(pipeline);
   /** Commits, creations and drops. */
   moves = 0;
@@ -50,14 +53,16 @@ export class Tables {
     broker: SimBroker,
     options: readonly TableOptions[],
     records: readonly SimRecord[],
+    features: Features,
     broken: (what: unknown) => void,
   ) {
+    this.#isHistoryShown = features.catalog !== 'newest';
     this.#world = world;
     this.#broker = broker;
     this.options = options;
     this.#records = records;
-    this.#named = new NamedObjects(this.objects, this.pointers, this.#names.flush, broken);
-    this.pointers.onMove = (table, from, by) => {
+    this.#named = new NamedObjects(this.objects, this.catalog, this.#names.flush, broken);
+    this.catalog.onMove = (table, from, by) => {
       this.moves++;
       try {
         if (from === undefined) this.#onBorn(table);
@@ -69,7 +74,7 @@ export class Tables {
   }
 
   #onBorn(table: string): void {
-    const location = this.pointers.pointers.get(table)!;
+    const location = this.catalog.location(table)!;
     const metadata = readMetadata(this.objects, location);
     this.#named.add(location, undefined);
     this.lives.set(table, {
@@ -88,7 +93,7 @@ export class Tables {
 
   drop(table: string): void {
     this.moves++;
-    this.pointers.pointers.delete(table);
+    this.catalog.tables.delete(table);
     this.lives.delete(table);
     this.#dropped.add(table);
   }
@@ -120,7 +125,7 @@ export class Tables {
     const life = this.lives.get(table)!;
     const base = life.metadata;
     const before = this.contents(life);
-    const location = this.pointers.pointers.get(table)!;
+    const location = this.catalog.location(table)!;
     const metadata = readMetadata(this.objects, location);
     const head = branchHead(metadata, 'main');
     life.metadata = metadata;
@@ -133,9 +138,11 @@ export class Tables {
       const judge = {
         pipeline,
         logOf: (id: string) => this.#broker.logsById.get(id),
-        beginsAtMost: (log: PartitionLog) => this.#passedOver(life, log),
+        beginsAtMost: (log: PartitionLog) => this.#passedOver(life.isRemade, log),
       };
-      const after = isOurs ? contentsAfter(before, base, metadata, head, life.options, judge) : before;
+      const after = isOurs
+        ? contentsAfter(before, base, metadata, head, life.options, judge)
+        : { ...before, foreign: before.foreign + Number(head.summary['added-records'] ?? 0) };
       life.contentsOf.set(head['snapshot-id'], after);
       if (by !== undefined) {
         const sent = this.#named.namesOf(head).map((name) => this.objects.sentAtMs.get(name)!);
@@ -147,13 +154,18 @@ export class Tables {
     this.#checkRows(life);
   }
 
-  /** Offsets below this a table may never have been asked to take. */
-  #passedOver(life: TableLife, log: PartitionLog): number {
-    return Math.max(log.start, life.isRemade ? (this.#broker.furthest.get(log.id) ?? 0) : 0);
+  /** Offsets below this a table may never have been asked to take: where another had its name it begins at the group's. */
+  #passedOver(isRemade: boolean, log: PartitionLog): number {
+    return Math.max(log.start, isRemade ? (this.#broker.furthest.get(log.id) ?? 0) : 0);
   }
 
   #checkCommit(life: TableLife, base: TableMetadata, baseLocation: string, by: string): void {
-    const rule = brokenRule(this.objects, base, baseLocation, life.metadata, life.live);
+    const rule = brokenRule(
+      this.objects,
+      { base, baseLocation, isHistoryShown: this.#isHistoryShown },
+      life.metadata,
+      life.live,
+    );
     if (rule !== undefined) throw new Error(`${life.options.table}: a commit of ${by}: ${rule}`);
     const head = branchHead(life.metadata, 'main')!;
     for (const manifest of manifestsOf(this.objects, head)) {
@@ -166,6 +178,10 @@ export class Tables {
 
   #checkRows(life: TableLife): void {
     const contents = this.contents(life);
+    if (life.live.foreign !== contents.foreign)
+      throw new Error(
+        `${life.options.table}: ${life.live.foreign} of ${contents.foreign} rows of others are there`,
+      );
     for (const log of this.#broker.logsById.values()) {
       const found = (life.live.offsets.get(log.id) ?? []).toSorted((a, b) => a - b);
       const expected = expectedRows(contents, log);
@@ -179,12 +195,11 @@ export class Tables {
   /** I3: below a group offset every record is in every table. */
   checkOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>): void {
     for (const [key, offset] of offsets) {
-      const log = this.#broker.logs.get(key)!;
       for (const { table, topics } of this.options) {
         const life = this.lives.get(table);
         if (!topics.includes(parseKey(key).topic) || life?.wasRolledBack || this.#dropped.has(table))
           continue;
-        const missing = this.#missing(life, key, log, offset);
+        const missing = this.#missing(table, key, offset);
         if (missing.length > 0)
           throw new Error(`I3: group offset ${key} ${offset}, but ${table} lacks ${missing.join()}`);
       }
@@ -192,8 +207,11 @@ export class Tables {
   }
 
   /** Rows of a log below `to` that a table lacks without a reason. */
-  #missing(life: TableLife | undefined, key: TopicPartitionKey, log: PartitionLog, to: number): number[] {
-    if (!life) return log.rows(log.start, to);
+  #missing(table: string, key: TopicPartitionKey, to: number): number[] {
+    const life = this.lives.get(table);
+    const log = this.#broker.logs.get(key)!;
+    // One whose columns come from records is made anew when there are any.
+    if (!life) return log.rows(this.#passedOver(this.#dropped.has(table), log), to);
     const live = new Set(life.live.offsets.get(log.id));
     const excused = this.contents(life).excused.get(log.id) ?? [];
     const resolution = this.resolution(life);
@@ -201,7 +219,7 @@ export class Tables {
       resolution.type === 'rolledBack' && life.options.onRollback === 'skip'
         ? (resolution.property.ledger.next.get(key) ?? 0)
         : 0;
-    const from = Math.max(skipped, this.#passedOver(life, log));
+    const from = Math.max(skipped, this.#passedOver(life.isRemade, log));
     return log
       .rows(from, to)
       .filter((offset) => !live.has(offset) && !excused.some(([a, b]) => offset >= a && offset < b));
@@ -213,7 +231,7 @@ export class Tables {
     for (const { table, topics } of this.options) {
       for (const [key, to] of targets) {
         if (!topics.includes(parseKey(key).topic)) continue;
-        const rows = this.#missing(this.lives.get(table), key, this.#broker.logs.get(key)!, to);
+        const rows = this.#missing(table, key, to);
         if (rows.length > 0) missing.push(`${table} ${key} lacks ${rows.length} rows from ${rows[0]} on`);
       }
     }

@@ -1,18 +1,18 @@
 import type { Log } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
-import { MetastoreCatalog } from '../../src/catalog/metastore.ts';
 import { keyOf, type TopicPartitionKey } from '../../src/kafka/topic-partition.ts';
 import { inlineLane } from '../../src/lane/inline.ts';
 import type { Lane } from '../../src/lane/lane.ts';
 import type { SinkOptions } from '../../src/sink/options.ts';
 import { Sink } from '../../src/sink/sink.ts';
 import type { SimBroker } from './broker.ts';
+import { openCatalog } from './catalogs.ts';
 import type { Features } from './features.ts';
+import type { Process } from './process.ts';
 import { registryFetch } from './records.ts';
 import { SimSource, withinMs } from './source.ts';
-import { offsetEncoder, simPointers, simStore } from './storage.ts';
+import { offsetEncoder, simStore } from './storage.ts';
 import type { Tables } from './tables.ts';
-import type { Process } from './world.ts';
 
 /** A start may be under way, and the lanes may take a while to close. */
 const stopSlackMs = 40_000;
@@ -34,15 +34,18 @@ export class SimWorker {
   /** Resolves when it stops by itself; a failure is the value. */
   readonly ended: Promise<Error | undefined>;
   wasAskedToStop = false;
+  /** What lanes are at work on. */
+  readonly appending: Set<TopicPartitionKey> = new Set();
   readonly #world: WorkerWorld;
   #drainsSinceMs: number | undefined;
   #hasTimedOut = false;
 
   constructor(process: Process, number: number, world: WorkerWorld) {
     this.process = process;
+    process.credentialed = callsWithCredentials[world.features.catalog];
     this.#world = world;
     const { broker, tables, features } = world;
-    const store = simStore(tables.objects, process);
+    const store = simStore(tables.objects, process, features.catalog === 'version');
     // Each process draws its own numbers: a crash must not change what the others draw.
     const random = seededRandom(world.seed * 1000 + number);
     const ports = { clock: process.clock, random, log: this.#log() };
@@ -53,14 +56,7 @@ export class SimWorker {
     const lanes = Array.from({ length: features.lanes }, () =>
       this.#slow(inlineLane({ ...ports, store, encoder: offsetEncoder, fetch: registryFetch(process) })),
     );
-    const catalog = new MetastoreCatalog(
-      simPointers(tables.pointers, process, features.doubled),
-      'mem://lake',
-      {
-        ...ports,
-        store,
-      },
-    );
+    const catalog = openCatalog(features, tables, process, { ...ports, store });
     const options = { ...world.options, worker: process.name };
     this.sink = new Sink(options, { ...ports, source: this.source, lanes, catalog, store });
     if (features.large) this.source.onStep = () => this.#checkHeld();
@@ -99,7 +95,7 @@ export class SimWorker {
     const { name, world, calls } = this.process;
     const hasTime = world.nowMs < (this.#drainsSinceMs ?? 0) + options.graceMs;
     if (hasTime && !this.#hasTimedOut)
-      for (const { doing } of calls.values())
+      for (const { doing } of calls)
         if (/^swap|-m0\.avro$|^put snap-/.test(doing))
           this.#world.broken(`${name} has stopped in the middle of a commit (${doing}), with time to spare`);
     const { targets } = this.source;
@@ -118,12 +114,12 @@ export class SimWorker {
 
   /** A lane as in a thread of its own: each command begins when it is its turn, and a while later. */
   #slow(inner: Lane): Lane {
-    const { clock, world } = this.process;
+    const { clock, random } = this.process;
     const { laneDelayMs } = this.#world.features;
     let last: Promise<unknown> = Promise.resolve();
     const later = <T>(command: () => Promise<T>): Promise<T> => {
       if (laneDelayMs === 0) return command();
-      const delayMs = world.random.float() * laneDelayMs;
+      const delayMs = random.float() * laneDelayMs;
       const result = last.then(() => clock.sleep(delayMs)).then(command);
       last = result.catch(() => {});
       return result;
@@ -136,7 +132,9 @@ export class SimWorker {
           this.#world.broken(
             `${this.process.name} takes a set of ${keyOf(set)} from before a seek or revocation`,
           );
-        return later(() => inner.append(set));
+        const key = keyOf(set);
+        this.appending.add(key);
+        return later(() => inner.append(set)).finally(() => this.appending.delete(key));
       },
       flush: (table) => later(() => inner.flush(table)),
       drop: (table) => later(() => inner.drop(table)),
@@ -150,9 +148,9 @@ export class SimWorker {
   #log(): Log {
     const { world, name } = this.process;
     const say = (message: string, fields: Record<string, unknown> = {}): void => {
-      world.note(`${name} ${message} ${JSON.stringify(fields)}`);
+      if (world.tells) world.note(`${name} ${message} ${JSON.stringify(fields)}`);
       if (message.startsWith('stopping')) this.#drainsSinceMs ??= world.nowMs;
-      if (JSON.stringify(fields).includes('no answer within')) this.#hasTimedOut = true;
+      if (`${fields['reason']} ${fields['error']}`.includes('no answer within')) this.#hasTimedOut = true;
       const keys = fields['partitions'] as TopicPartitionKey[];
       if (message.startsWith('partitions are given up before')) this.#checkGivenUp(keys);
       if (message.startsWith('fenced')) this.#checkFenced(String(fields['table']), keys);
@@ -170,7 +168,9 @@ export class SimWorker {
 
   /** A table is opened again only when its commit has ended: no worker is ever fenced by itself. */
   #checkFenced(table: string, keys: readonly TopicPartitionKey[]): void {
-    const { tables, broker } = this.#world;
+    const { tables, broker, features } = this.#world;
+    // Below another one's snapshot its own is not shown there.
+    if (features.catalog === 'newest') return;
     const life = tables.lives.get(table);
     if (!life || life.wasRolledBack || life.wasExpired || life.isRemade) return;
     const { name } = this.process;
@@ -182,3 +182,13 @@ export class SimWorker {
     if (keys.every(byItself)) this.#world.broken(`${name} was fenced by its own commit: ${keys.join()}`);
   }
 }
+
+const storeCalls = ['put', 'get', 'delete'];
+const catalogCalls = ['get table', 'create table', 'swap', 'get database'];
+/** REST catalogs have tokens instead. */
+const callsWithCredentials: Record<Features['catalog'], ReadonlySet<string>> = {
+  location: new Set([...storeCalls, ...catalogCalls]),
+  version: new Set([...storeCalls, ...catalogCalls]),
+  requirements: new Set(storeCalls),
+  newest: new Set(storeCalls),
+};

@@ -25,7 +25,7 @@ export interface EngineCatalog {
 }
 
 /** Trino keeps what is younger than a week, unless the catalog says less. */
-const shortRetention: Properties = {
+export const shortRetention: Properties = {
   'iceberg.expire-snapshots.min-retention': '0s',
   'iceberg.remove-orphan-files.min-retention': '1d',
 };

@@ -1,19 +1,15 @@
 import type { Lake, OffsetCount } from './frazil.ts';
-import { python } from './python.ts';
+import { askDuckdb, type Place, sqlite } from './places.ts';
 
 /** Counts a table's rows by partition with DuckDB, which knows nothing of ledgers. */
-export async function countOffsets(lake: Lake, table: string): Promise<OffsetCount[]> {
-  const { location } = await python.call<{ location: string }>('loadMetadata', {
-    catalog: lake.pythonCatalog,
-    name: 'lake',
+export async function countOffsets(lake: Lake, table: string, place: Place = sqlite): Promise<OffsetCount[]> {
+  const rows = await askDuckdb(
+    place,
+    lake,
     table,
-  });
-  const { rows } = await python.call<{ rows: Record<string, string>[] }>('duckdb', {
-    metadata: location,
-    sql:
-      'select _kafka_partition as p, count(*) as n, count(distinct _kafka_offset) as d, min(_kafka_offset) as lo, ' +
+    'select _kafka_partition as p, count(*) as n, count(distinct _kafka_offset) as d, min(_kafka_offset) as lo, ' +
       'max(_kafka_offset) as hi from t group by 1 order by 1',
-  });
+  );
   return rows.map(({ p, n, d, lo, hi }) => ({
     partition: Number(p),
     rows: Number(n),

@@ -95,3 +95,9 @@ test('links to a place in a page find its heading', () => {
     ).toEqual([]);
   }
 });
+
+test('each promise in docs/semantics.md names a test that there is', () => {
+  const named = [...textOf('docs/semantics.md').matchAll(/\]\(\.\.\/(test\/[^)]+)\): ([^|]+) \|$/gm)];
+  expect(named.length).toBeGreaterThan(20);
+  for (const [, file, name] of named) expect(textOf(file!), file).toContain(name);
+});

@@ -22,7 +22,7 @@ afterAll(() => parts.stop());
 const all: Capabilities = { serverWritesMetadata: true, history: 'all', namespaceLevels: 2 };
 const servers: [string, RestServer, Capabilities][] = [
   ["Apache's REST server", apacheServer(parts), all],
-  ['SeaweedFS', seaweedServer(parts), { ...all, dropPurges: true }],
+  ['SeaweedFS', seaweedServer(parts), { ...all, dropPurges: true, lastCreatorWins: true }],
   [
     'Nessie',
     nessieServer(parts),

@@ -97,7 +97,12 @@ export class GlueDouble implements AsyncDisposable {
       case 'GetTable': {
         const kept = this.tables.get(`${database}/${body.Name}`);
         if (!kept) return notFound;
-        return { status: 200, body: { Table: { ...kept.table, VersionId: String(kept.version) } } };
+        return {
+          status: 200,
+          body: {
+            Table: { ...kept.table, DatabaseName: body.DatabaseName, VersionId: String(kept.version) },
+          },
+        };
       }
       case 'CreateTable':
         return this.#create(database, body);

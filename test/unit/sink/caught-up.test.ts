@@ -164,10 +164,15 @@ describe('the others are done', () => {
     origin = before;
   });
 
-  test('not while the table is rolled back: what its ledger says is not what is in it', async () => {
-    const caughtUp = new CaughtUp(new Map([['orders-0', 10]]), [writer]);
+  test('of a table that was rolled back as its policy says', async () => {
     await lake.change((metadata) => ({ ...metadata, 'current-snapshot-id': null, refs: {} }));
-    expect(await othersLanded(caughtUp)).toBe(false);
+    const landed = (onRollback: 'halt' | 'replay' | 'skip'): Promise<boolean> => {
+      const rolledBack = new TableWriter(tableOptions({ onRollback }));
+      return othersLanded(new CaughtUp(new Map([['orders-0', 10]]), [rolledBack]));
+    };
+    expect(await landed('replay')).toBe(false); // what its ledger says is not what is in it
+    expect(await landed('skip')).toBe(true); // nobody will land it again, and nobody need commit
+    await expect(landed('halt')).rejects.toThrow('has gone back behind what pipeline shop has landed');
   });
 
   test('without a table where the logs are empty or of topics that go elsewhere', async () => {

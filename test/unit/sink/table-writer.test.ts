@@ -331,6 +331,19 @@ test('a table agrees with its ledger when every partition is where its claim tak
   expect(w.agreesWith(undefined)).toBe(false);
 });
 
+test('a table agrees with the ledger of the topic that its partition takes the place of', () => {
+  const of = (topicId: string, next: number) => ({
+    clusterId: 'c',
+    topicIds: new Map([[p0.topic, topicId]]),
+    next: new Map([[k0, next]]),
+    starts: new Map(),
+  });
+  const w = new TableWriter(tableOptions());
+  w.place(p0, 0, { offset: 0, initial: true, replaces: 'c/gone' });
+  expect(w.agreesWith(of('gone', 7))).toBe(true);
+  expect(w.agreesWith(of('another', 7))).toBe(false); // somebody has landed its first offsets
+});
+
 test('bytes that wait for their commit are those of the flush’s files', () => {
   const w = writer();
   expect(w.stagedBytes).toBe(0);

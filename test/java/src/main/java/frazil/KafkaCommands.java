@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -25,6 +26,7 @@ import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.clients.admin.ListOffsetsOptions;
+import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -36,6 +38,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
@@ -61,6 +64,7 @@ final class KafkaCommands {
     commands.put("deleteTopic", this::deleteTopic);
     commands.put("describeTopic", this::describeTopic);
     commands.put("addPartitions", this::addPartitions);
+    commands.put("moveLeaders", this::moveLeaders);
     commands.put("alterTopicConfig", args -> alterConfig(args, ConfigResource.Type.TOPIC, args.text("topic")));
     commands.put("deleteRecords", this::deleteRecords);
     commands.put("listOffsets", this::listOffsets);
@@ -183,6 +187,22 @@ final class KafkaCommands {
     int total = Math.toIntExact(args.number("partitions"));
     admin(args).createPartitions(Map.of(args.text("topic"), NewPartitions.increaseTo(total))).all().get();
     return awaitLeaders(args, total);
+  }
+
+  /** Each partition gets the next of its replicas as its leader. */
+  private Map<String, ?> moveLeaders(Args args) throws Exception {
+    Map<TopicPartition, Optional<NewPartitionReassignment>> orders = new HashMap<>();
+    for (TopicPartitionInfo partition : description(args).partitions()) {
+      List<Integer> replicas = new ArrayList<>(partition.replicas().stream().map(Node::id).toList());
+      Collections.rotate(replicas, -1);
+      orders.put(
+          new TopicPartition(args.text("topic"), partition.partition()),
+          Optional.of(new NewPartitionReassignment(replicas)));
+    }
+    admin(args).alterPartitionReassignments(orders).all().get();
+    // A leader that leads already is an error of its partition only.
+    admin(args).electLeaders(ElectionType.PREFERRED, orders.keySet()).partitions().get();
+    return describeTopic(args);
   }
 
   private Map<String, ?> alterConfig(Args args, ConfigResource.Type type, String name) throws Exception {
