@@ -6,6 +6,7 @@ import { inspectCommand } from './inspect.ts';
 import { peekCommand } from './peek.ts';
 import { runCommand } from './run.ts';
 import { validateCommand } from './validate.ts';
+import { verifyCommand } from './verify.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 bad configuration or command line. */
 const failed = 1;
@@ -20,7 +21,8 @@ const program = new Command('frazil')
   .addCommand(validateCommand())
   .addCommand(doctorCommand())
   .addCommand(inspectCommand())
-  .addCommand(peekCommand());
+  .addCommand(peekCommand())
+  .addCommand(verifyCommand());
 for (const command of program.commands)
   command.exitOverride().showHelpAfterError(`(frazil ${command.name()} --help shows how)`);
 

@@ -6,6 +6,7 @@ import type { SinkStatus } from '../sink/status.ts';
 import { humanLog, jsonLog } from '../worker/log.ts';
 import { createWorker } from '../worker/worker.ts';
 import { formatAge, formatBytes, formatCount, formatRate } from './format.ts';
+import { LiveLine } from './live-line.ts';
 
 export function runCommand(): Command {
   return new Command('run')
@@ -112,27 +113,4 @@ function liveLine(pipeline: string, worker: Sink): string {
   ]
     .filter((part) => part !== '')
     .join('  ');
-}
-
-/** One line at the bottom of a terminal that is written over; log lines scroll above it. */
-class LiveLine {
-  readonly #live: boolean;
-  #line = '';
-
-  constructor(live: boolean) {
-    this.#live = live;
-  }
-
-  show(line: string): void {
-    this.#line = line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1));
-    process.stderr.write(`\r\x1b[2K${this.#line}`);
-  }
-
-  above(line: string): void {
-    process.stderr.write(`\r\x1b[2K${line}\n${this.#line}`);
-  }
-
-  end(): void {
-    if (this.#live && this.#line !== '') process.stderr.write('\n');
-  }
 }

@@ -212,6 +212,8 @@ export function writeManifest(
 export interface ManifestEntry {
   status: 'existing' | 'added' | 'deleted';
   snapshotId: bigint | null;
+  /** When the file was added to the table, whoever has copied the entry since. */
+  fileSequenceNumber: number | null;
   content: number;
   path: string;
   recordCount: number;
@@ -221,7 +223,7 @@ export interface ManifestEntry {
   upperBounds: Map<number, Uint8Array>;
 }
 
-const entryNames = { 0: 'status', 1: 'snapshot_id', 2: 'data_file' };
+const entryNames = { 0: 'status', 1: 'snapshot_id', 4: 'file_sequence_number', 2: 'data_file' };
 const dataFileNames = {
   134: 'content',
   100: 'file_path',
@@ -248,6 +250,7 @@ export function readManifest(bytes: Uint8Array, name: string): ManifestEntry[] {
     return {
       status: statuses[Number(record[outer[0]!])]!,
       snapshotId: (record[outer[1]!] as bigint | null) ?? null,
+      fileSequenceNumber: numberOrNull(outer[4] === undefined ? undefined : record[outer[4]]),
       content: Number(get(134) ?? 0),
       path: get(100) as string,
       recordCount: Number(get(103)),
@@ -259,6 +262,10 @@ export function readManifest(bytes: Uint8Array, name: string): ManifestEntry[] {
       upperBounds: boundsOf(get(128)),
     };
   });
+}
+
+function numberOrNull(value: unknown): number | null {
+  return value === null || value === undefined ? null : Number(value);
 }
 
 /** The names of a manifest's partition fields: as they are in Avro, and their own. */

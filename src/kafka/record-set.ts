@@ -54,6 +54,19 @@ export function summarize(set: Buffer, from: number): RecordSetSummary {
   }
 }
 
+/** Offsets [from, next) of a set's control batches: markers at the end of transactions, which are nobody's records. */
+export function controlRanges(set: Buffer): { from: number; next: number }[] {
+  const found: { from: number; next: number }[] = [];
+  for (let position = 0; ; ) {
+    const end = batchEnd(set, position);
+    if (end === undefined) return found;
+    const from = readOffset(set, position);
+    if ((set.readInt16BE(position + at.attributes) & attribute.control) !== 0)
+      found.push({ from, next: from + set.readInt32BE(position + at.lastOffsetDelta) + 1 });
+    position = end;
+  }
+}
+
 /** Where the batch at `position` ends; undefined when it is not whole: the broker cuts record sets at a size. */
 function batchEnd(set: Buffer, position: number): number | undefined {
   // First of all: in all formats it is in the same place, and older ones have shorter headers.

@@ -27,6 +27,7 @@ export function ledgerNames(pipeline: string): {
   worker: string;
   watermark: string;
   lost: string;
+  leftOut: string;
   property: string;
   resolution: string;
 } {
@@ -37,6 +38,7 @@ export function ledgerNames(pipeline: string): {
     worker: name('worker'),
     watermark: name('watermark-ms'),
     lost: name('lost'),
+    leftOut: name('left-out'),
     property: name('ledger'),
     resolution: name('resolution'),
   };

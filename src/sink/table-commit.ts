@@ -50,6 +50,8 @@ export interface Flush {
   readonly claims: readonly Claim[];
   /** Ranges that retention has taken before they could be read: `[key, from, to]`. */
   readonly lost: readonly (readonly [TopicPartitionKey, number, number])[];
+  /** Records of the claims that policy left out: `[key, tombstones, undecodable]`. */
+  readonly leftOut: readonly (readonly [TopicPartitionKey, number, number])[];
   /** Least of the topic-partitions' greatest record timestamps, for those who wait for completeness; advisory. */
   readonly watermarkMs: number | undefined;
   readonly createdAtMs: number;
@@ -233,6 +235,7 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
         [names.worker]: options.worker,
         ...(flush.watermarkMs === undefined ? {} : { [names.watermark]: String(flush.watermarkMs) }),
         ...(flush.lost.length === 0 ? {} : { [names.lost]: writeJson(flush.lost) }),
+        ...(flush.leftOut.length === 0 ? {} : { [names.leftOut]: writeJson(flush.leftOut) }),
         'engine-name': 'frazil',
         'engine-version': options.engineVersion,
       },

@@ -35,6 +35,9 @@ export interface Entry {
   /** Rows between `start` and `next`, their bytes, and when the first of them was received. */
   rowsFilling: number;
   bytesFilling: number;
+  /** Records between `start` and `next` that policy left out. */
+  tombstones: number;
+  undecodable: number;
   oldestAtMs: number | undefined;
   /** Rows of the flush under way. */
   rowsFlushing: number;
@@ -64,6 +67,7 @@ export interface FlushUnderWay {
   /** Of the claims' topics, as they were assigned. */
   readonly topicIds: Map<string, string>;
   readonly lost: [TopicPartitionKey, number, number][];
+  readonly leftOut: [TopicPartitionKey, number, number][];
   watermarkMs: number | undefined;
   /** Dropped while lanes were still closing its files: it will not be committed. */
   abandoned: boolean;
@@ -127,6 +131,8 @@ export class TableWriter {
       handed: offset,
       rowsFilling: 0,
       bytesFilling: 0,
+      tombstones: 0,
+      undecodable: 0,
       oldestAtMs: undefined,
       rowsFlushing: 0,
       landed: offset,
@@ -155,6 +161,8 @@ export class TableWriter {
     entry.handed = result.failure ? result.next : Math.max(entry.handed, result.next);
     entry.rowsFilling += rows;
     entry.bytesFilling += result.bytes;
+    entry.tombstones += tombstones;
+    entry.undecodable += undecodable;
     entry.timestampMaxMs = Math.max(entry.timestampMaxMs, result.timestampMaxMs);
     this.rows += rows;
     this.bytes += result.bytes;
@@ -250,6 +258,7 @@ export class TableWriter {
       claims: [],
       topicIds: new Map(),
       lost: [],
+      leftOut: [],
       watermarkMs: undefined,
       abandoned: false,
     };
@@ -282,6 +291,8 @@ export class TableWriter {
       flush.topicIds.set(topic, topicId);
       const { next, initial, replaces } = entry;
       flush.claims.push({ key, start: entry.start, next, initial, replaces });
+      const { tombstones, undecodable } = entry;
+      if (tombstones + undecodable > 0) flush.leftOut.push([key, tombstones, undecodable]);
       if (entry.timestampMaxMs >= 0)
         flush.watermarkMs = Math.min(flush.watermarkMs ?? Number.POSITIVE_INFINITY, entry.timestampMaxMs);
       entry.start = entry.next;
@@ -291,6 +302,8 @@ export class TableWriter {
       entry.rowsFlushing = entry.rowsFilling;
       entry.rowsFilling = 0;
       entry.bytesFilling = 0;
+      entry.tombstones = 0;
+      entry.undecodable = 0;
       entry.oldestAtMs = undefined;
     }
     // The ranges that these claims pass over, also those of a moment ago.
@@ -304,8 +317,18 @@ export class TableWriter {
     flush.files.push(...files);
     flush.lanesPending.delete(lane);
     if (flush.lanesPending.size > 0) return undefined;
-    const { id, claims, topicIds, lost, watermarkMs, createdAtMs } = flush;
-    return { id, table: this.table!, files: flush.files, claims, topicIds, lost, watermarkMs, createdAtMs };
+    const { id, claims, topicIds, lost, leftOut, watermarkMs, createdAtMs } = flush;
+    return {
+      id,
+      table: this.table!,
+      files: flush.files,
+      claims,
+      topicIds,
+      lost,
+      leftOut,
+      watermarkMs,
+      createdAtMs,
+    };
   }
 
   #findOldest(): number | undefined {

@@ -3,10 +3,10 @@ import { constants } from 'node:fs';
 import { type FileHandle, link, mkdir, open, readFile, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AlreadyExistsError, FatalError, NotFoundError, TransientError } from '../base/errors.ts';
-import type { Store } from './store.ts';
+import type { RangedStore } from './store.ts';
 
 /** Files on this machine, named by `file:` URIs (or plain paths, as some writers put them into metadata). */
-export class LocalStore implements Store {
+export class LocalStore implements RangedStore {
   async put(location: string, parts: readonly Uint8Array[]): Promise<void> {
     const path = localPath(location);
     try {
@@ -19,6 +19,14 @@ export class LocalStore implements Store {
   async get(location: string): Promise<Uint8Array> {
     try {
       return await readFile(localPath(location));
+    } catch (error) {
+      throw failure(`reading ${location}`, error);
+    }
+  }
+
+  async getRange(location: string, start: number, end: number): Promise<Uint8Array> {
+    try {
+      return await readRange(localPath(location), start, end);
     } catch (error) {
       throw failure(`reading ${location}`, error);
     }
@@ -46,6 +54,22 @@ export function localPath(location: string): string {
 /** The `file:///` URI of an absolute path: the spelling every reader takes. */
 export function localLocation(path: string): string {
   return `file://${path}`.replace(/\/+$/, '');
+}
+
+async function readRange(path: string, start: number, end: number): Promise<Uint8Array> {
+  const file = await open(path, constants.O_RDONLY);
+  try {
+    const bytes = new Uint8Array(Math.max(0, end - start));
+    let length = 0;
+    while (length < bytes.length) {
+      const { bytesRead } = await file.read(bytes, length, bytes.length - length, start + length);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    await file.close();
+  }
 }
 
 /**

@@ -1,8 +1,8 @@
 import { AlreadyExistsError, NotFoundError } from '../base/errors.ts';
-import type { Store } from './store.ts';
+import type { RangedStore } from './store.ts';
 
 /** A store that forgets: for tests, the simulator and embedding. */
-export class MemoryStore implements Store {
+export class MemoryStore implements RangedStore {
   readonly objects: Map<string, Uint8Array> = new Map();
 
   async put(location: string, parts: readonly Uint8Array[]): Promise<void> {
@@ -14,6 +14,10 @@ export class MemoryStore implements Store {
     const object = this.objects.get(location);
     if (!object) throw new NotFoundError(`reading ${location}: no such object`);
     return object;
+  }
+
+  async getRange(location: string, start: number, end: number): Promise<Uint8Array> {
+    return (await this.get(location)).subarray(start, end);
   }
 
   async delete(location: string): Promise<void> {

@@ -2,16 +2,16 @@ import { FatalError } from '../base/errors.ts';
 import type { AccessSource } from './access.ts';
 import { LocalStore } from './local.ts';
 import type { StoreSettings } from './settings.ts';
-import type { Store } from './store.ts';
+import type { RangedStore } from './store.ts';
 
 /**
  * A store for locations of every scheme there is one for: `file:` URIs, plain paths, and `s3:` URIs. `access` is asked
  * for what opens an object, before each call.
  */
-export function openStore(settings: StoreSettings, access?: AccessSource): Store {
+export function openStore(settings: StoreSettings, access?: AccessSource): RangedStore {
   const local = new LocalStore();
-  let s3: Promise<Store> | undefined;
-  const storeOf = async (location: string): Promise<Store> => {
+  let s3: Promise<RangedStore> | undefined;
+  const storeOf = async (location: string): Promise<RangedStore> => {
     const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(location)?.[1]?.toLowerCase() ?? 'file';
     if (scheme === 'file') return local;
     if (!/^s3[an]?$/.test(scheme))
@@ -25,6 +25,7 @@ export function openStore(settings: StoreSettings, access?: AccessSource): Store
   return {
     put: async (location, parts) => (await storeOf(location)).put(location, parts),
     get: async (location) => (await storeOf(location)).get(location),
+    getRange: async (location, start, end) => (await storeOf(location)).getRange(location, start, end),
     delete: async (location) => (await storeOf(location)).delete(location),
   };
 }

@@ -13,7 +13,7 @@ import {
   uploadLimits,
 } from './s3-upload.ts';
 import type { S3Settings } from './settings.ts';
-import type { Store } from './store.ts';
+import type { RangedStore } from './store.ts';
 
 export type S3Limits = S3Timeouts & UploadLimits;
 
@@ -27,7 +27,7 @@ export const s3Limits: S3Limits = { ...s3Timeouts, ...uploadLimits };
  * the first of them having come through: then an object with the same digest is there, and the write has succeeded.
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
  */
-export class S3Store implements Store {
+export class S3Store implements RangedStore {
   readonly #clients: S3Clients;
   readonly #limits: UploadLimits;
   readonly #encryption: Pick<Target, 'ServerSideEncryption' | 'SSEKMSKeyId'>;
@@ -55,15 +55,31 @@ export class S3Store implements Store {
   }
 
   async get(location: string): Promise<Uint8Array> {
+    return (await this.#read(location)).bytes;
+  }
+
+  async getRange(location: string, start: number, end: number): Promise<Uint8Array> {
+    if (end <= start) return new Uint8Array(0);
+    const { bytes, isWhole } = await this.#read(location, `bytes=${start}-${end - 1}`);
+    // Some that speak like S3 pass over what they do not know: the whole object is an answer too.
+    return isWhole ? bytes.subarray(start, end) : bytes;
+  }
+
+  async #read(location: string, range?: string): Promise<{ bytes: Uint8Array; isWhole: boolean }> {
     const target = placeOf(location);
     const opened = await this.#clients.of(location);
     const doing = `reading ${location}`;
     try {
-      const { Body } = await opened.client.send(new GetObjectCommand(target));
-      return await Body!.transformToByteArray();
+      const { Body, ContentRange } = await opened.client.send(
+        new GetObjectCommand({ ...target, ...(range === undefined ? {} : { Range: range }) }),
+      );
+      return { bytes: await Body!.transformToByteArray(), isWhole: ContentRange === undefined };
     } catch (error) {
-      if (awsFailure(error).code === 'NoSuchKey')
-        throw new NotFoundError(`${doing}: no such object`, { cause: error });
+      const { code, status } = awsFailure(error);
+      // It begins behind the object's end.
+      if (range !== undefined && (code === 'InvalidRange' || status === 416))
+        return { bytes: new Uint8Array(0), isWhole: false };
+      if (code === 'NoSuchKey') throw new NotFoundError(`${doing}: no such object`, { cause: error });
       throw failure(doing, error, 's3:GetObject', target, opened);
     }
   }

@@ -17,3 +17,12 @@ export interface Store {
   /** Removes an object; one that is not there is no error. @throws {TransientError} */
   delete(location: string): Promise<void>;
 }
+
+/** A store that gives parts of objects too: who wants a footer or a column does not fetch the file. */
+export interface RangedStore extends Store {
+  /**
+   * The bytes from `start` up to, not including, `end`; fewer where the object ends before.
+   * @throws {NotFoundError} @throws {TransientError}
+   */
+  getRange(location: string, start: number, end: number): Promise<Uint8Array>;
+}

@@ -8,12 +8,12 @@ import type { AccessSource } from '../storage/access.ts';
 import { localLocation } from '../storage/local.ts';
 import { openStore } from '../storage/open.ts';
 import type { StoreSettings } from '../storage/settings.ts';
-import type { Store } from '../storage/store.ts';
+import type { RangedStore } from '../storage/store.ts';
 
 /** The configured catalog, and the store that its tables live in. */
 export interface OpenedCatalog {
   readonly catalog: Catalog;
-  readonly store: Store;
+  readonly store: RangedStore;
   /** What opens the store, where the catalog vends it. */
   readonly access: AccessSource | undefined;
 }

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { AlreadyExistsError, NotFoundError } from '../../src/base/errors.ts';
-import type { Store } from '../../src/storage/store.ts';
+import type { RangedStore } from '../../src/storage/store.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 const text = (read: Uint8Array): string => Buffer.from(read).toString();
 
 /** What every store does. `root` is a location below which there is nothing yet. */
-export function storeSuite(store: Store, root: string, race = { rounds: 5, writers: 24 }): void {
+export function storeSuite(store: RangedStore, root: string, race = { rounds: 5, writers: 24 }): void {
   let count = 0;
   const fresh = (name = 'object'): string => `${root}/case-${++count}/${name}`;
 
@@ -22,6 +22,17 @@ export function storeSuite(store: Store, root: string, race = { rounds: 5, write
     await store.put(empty, [new Uint8Array(0)]);
     expect(await store.get(none)).toHaveLength(0);
     expect(await store.get(empty)).toHaveLength(0);
+  });
+
+  test('gives a part of an object, as far as there is one', async () => {
+    const location = fresh();
+    await store.put(location, [bytes('0123456789')]);
+    expect(text(await store.getRange(location, 0, 3))).toBe('012');
+    expect(text(await store.getRange(location, 7, 10))).toBe('789');
+    expect(text(await store.getRange(location, 7, 99))).toBe('789');
+    expect(text(await store.getRange(location, 10, 12))).toBe('');
+    expect(text(await store.getRange(location, 4, 4))).toBe('');
+    await expect(store.getRange(fresh(), 0, 1)).rejects.toThrow(NotFoundError);
   });
 
   test('overwrites nothing', async () => {

@@ -264,6 +264,7 @@ class SmallWorker implements Caller {
       files: [{ ...emptyFile, path, recordCount: rows.length, fileSizeBytes: bytes.length }],
       claims: [{ key, start: offset, next, initial }],
       lost: [],
+      leftOut: [],
       watermarkMs: undefined,
       createdAtMs: this.world.nowMs,
     };

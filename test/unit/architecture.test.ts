@@ -23,6 +23,7 @@ const rooms = [
   'sink',
   'worker',
   'doctor',
+  'verify',
   'cli',
 ];
 

@@ -97,6 +97,7 @@ describe('the others are done', () => {
       files: [],
       claims,
       lost: [],
+      leftOut: [],
       watermarkMs: undefined,
       createdAtMs: 1e15,
     };

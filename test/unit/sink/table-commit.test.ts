@@ -41,6 +41,7 @@ async function flushOf(id: string, claims: Claim[], change: Partial<Flush> = {})
     files,
     claims,
     lost: [],
+    leftOut: [],
     watermarkMs: undefined,
     createdAtMs: lake.clock.nowMs(),
     ...change,
@@ -70,9 +71,10 @@ describe('a flush that lands', () => {
     });
   });
 
-  test('says in its snapshot what landed, by whom, and what was lost', async () => {
+  test('says in its snapshot what landed, by whom, what was lost and what was left out', async () => {
     const lost = [['orders-0', 1, 2]] as const;
-    await commit(await flushOf('a', [claim(0, 3)], { watermarkMs: 42, lost }));
+    const leftOut = [['orders-0', 4, 5]] as const;
+    await commit(await flushOf('a', [claim(0, 3)], { watermarkMs: 42, lost, leftOut }));
     const snapshot = await head();
     expect(snapshot).not.toHaveProperty('parent-snapshot-id');
     expect(snapshot.summary).toMatchObject({
@@ -86,6 +88,7 @@ describe('a flush that lands', () => {
       [names.worker]: 'w1',
       [names.watermark]: '42',
       [names.lost]: '[["orders-0",1,2]]',
+      [names.leftOut]: '[["orders-0",4,5]]',
     });
   });
 
@@ -100,6 +103,7 @@ describe('a flush that lands', () => {
     });
     expect((await head()).summary).not.toHaveProperty(names.watermark);
     expect((await head()).summary).not.toHaveProperty(names.lost);
+    expect((await head()).summary).not.toHaveProperty(names.leftOut);
     expect(await lake.resolve()).toEqual({ type: 'known', ledger: ledger([5]) });
   });
 

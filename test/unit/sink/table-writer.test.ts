@@ -52,6 +52,7 @@ describe('a flush', () => {
       ],
       files: [{ recordCount: 4 }, { recordCount: 2 }],
       lost: [],
+      leftOut: [],
       watermarkMs: 50,
       createdAtMs: 5_000,
     });
@@ -64,6 +65,20 @@ describe('a flush', () => {
       { key: k0, start: 15, next: 18, initial: false },
       { key: k1, start: 24, next: 25, initial: false },
     ]);
+  });
+
+  test('tells what policy left out, of its own claims only', () => {
+    const w = writer();
+    append(w, k0, result(14, 1, { tombstones: 2, undecodable: 1 }));
+    append(w, k1, result(21, 1));
+    append(w, k0, result(15, 0, { tombstones: 1 }));
+    w.beginFlush(random, 9_000);
+    const flush = w.laneFlushed(0, [file(2)])!;
+    expect(flush.leftOut).toEqual([[k0, 3, 1]]);
+    w.landed(flush);
+    append(w, k0, result(17, 1, { undecodable: 1 }));
+    w.beginFlush(random, 9_000);
+    expect(w.laneFlushed(0, [file(1)])!.leftOut).toEqual([[k0, 0, 1]]);
   });
 
   test('claims what a lane appended while the flush waited in its queue: those rows are in its files', () => {
