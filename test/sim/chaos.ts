@@ -290,7 +290,6 @@ export class Chaos {
     tables.objects.put(to, Buffer.from(written), world.nowMs);
     happened.add(what);
     if (what === 'rollback') life.wasRolledBack = true;
-    if (what === 'expiry') life.wasExpired = true;
     const before = life.metadata;
     tables.catalog.swap(table, life.location, to);
     if (what === 'expiry' || what === 'trim') removeExpired(this.#job(moment), before, next);

@@ -22,14 +22,13 @@ interface TableLife {
   /** Another one had its name before: it begins where the group stands. */
   readonly isRemade: boolean;
   readonly contentsOf: Map<bigint, Contents>;
-  /** Which worker last moved the ledger, by log, and when it began to write what it landed then. */
-  readonly movedBy: Map<string, { worker: string; sinceMs: number }>;
+  /** Which worker last moved the ledger, by log, with which snapshot, and when it began to write what it landed then. */
+  readonly movedBy: Map<string, { worker: string; snapshot: bigint; sinceMs: number }>;
   metadata: TableMetadata;
   location: string;
   live: Live;
-  /** Rolled back or expired once: what landed may no longer be there, or no longer be seen to be there. */
+  /** Rolled back once: what landed may no longer be there. */
   wasRolledBack: boolean;
-  wasExpired: boolean;
 }
 
 /** All tables, judged after every move: by a reader, against what the history of their ledgers says they hold. */
@@ -87,7 +86,6 @@ export class Tables {
       location,
       live: readLive(this.objects, metadata, this.#records),
       wasRolledBack: false,
-      wasExpired: false,
     });
   }
 
@@ -146,7 +144,7 @@ export class Tables {
       life.contentsOf.set(head['snapshot-id'], after);
       if (by !== undefined) {
         const sent = this.#named.namesOf(head).map((name) => this.objects.sentAtMs.get(name)!);
-        const moved = { worker: by, sinceMs: Math.min(...sent) };
+        const moved = { worker: by, snapshot: head['snapshot-id'], sinceMs: Math.min(...sent) };
         for (const [id, next] of after.next) if (before.next.get(id) !== next) life.movedBy.set(id, moved);
       }
     }

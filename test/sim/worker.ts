@@ -172,12 +172,15 @@ export class SimWorker {
     // Below another one's snapshot its own is not shown there.
     if (features.catalog === 'newest') return;
     const life = tables.lives.get(table);
-    if (!life || life.wasRolledBack || life.wasExpired || life.isRemade) return;
+    if (!life || life.wasRolledBack || life.isRemade) return;
     const { name } = this.process;
+    const kept = new Set(life.metadata.snapshots.map((snapshot) => snapshot['snapshot-id']));
     const byItself = (key: TopicPartitionKey): boolean => {
       const moved = life.movedBy.get(broker.logs.get(key)!.id);
+      // What has expired tells nobody any more whose it was.
+      if (moved?.worker !== name || !kept.has(moved.snapshot)) return false;
       // One that was taken away and given back is opened at once, whatever is under way.
-      return moved?.worker === name && this.source.assignedAtMs.get(key)! < moved.sinceMs;
+      return this.source.assignedAtMs.get(key)! < moved.sinceMs;
     };
     if (keys.every(byItself)) this.#world.broken(`${name} was fenced by its own commit: ${keys.join()}`);
   }
