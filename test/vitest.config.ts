@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './longest-first.ts';
 
 /** These end processes and sessions, and wait for what follows within a time that a busy machine could miss. */
 const alone = ['test/integration/kafka/{group,outages}.test.ts', 'test/e2e/{crash,demo,failures}.test.ts'];
@@ -14,6 +15,7 @@ export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
     reporters: ['default', './test/count-reporter.ts'],
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
