@@ -40,6 +40,7 @@ export function targetsIn({ workers, pipelines, disk, proxies }: World): Targets
     compact: shared,
     manifests: shared,
     expire: shared,
+    member: pipelines.map(({ name }) => name),
   };
 }
 
@@ -57,6 +58,8 @@ export function laneOf({ kind, target }: ChaosEvent): string {
     case 'manifests':
     case 'expire':
       return 'keeper';
+    case 'member':
+      return `member of ${target}`;
     default:
       // With two brokers away nobody could produce.
       return 'kafka';
@@ -138,6 +141,16 @@ const acts: Record<Kind, Act> = {
     const retainLast = 1 + seededRandom(event.seed).below(20);
     await keep(event, stage, 'expireSnapshots', { retainLast });
     return `the last ${retainLast} are kept`;
+  },
+
+  async member({ target, forMs }, stage) {
+    const { admin, brokers } = stage.world;
+    const member = `a consumer in ${target}`;
+    await admin.call('runMember', { member, brokers, group: target, topics: [topic] });
+    await wait(forMs, stage);
+    const { members } = await admin.call<{ members: Record<string, { assignment: string[] }> }>('members');
+    await admin.call('stopMember', { member });
+    return `it had ${members[member]!.assignment.join(', ') || 'no partitions'}`;
   },
 };
 

@@ -15,7 +15,8 @@ export type Kind =
   | 'diskFull'
   | 'compact'
   | 'manifests'
-  | 'expire';
+  | 'expire'
+  | 'member';
 
 /** Sessions end after this long without a heartbeat. */
 export const sessionMs = 3_000;
@@ -36,6 +37,7 @@ const kinds: Record<Kind, { weight: number; forMs: readonly [least: number, most
   compact: { weight: 2, forMs: [0, 0] },
   manifests: { weight: 1, forMs: [0, 0] },
   expire: { weight: 1, forMs: [0, 0] },
+  member: { weight: 2, forMs: [1_000, 8_000] },
 };
 
 /** What each kind may befall; a kind that nothing is named for does not occur. */
