@@ -325,6 +325,11 @@ export const settings = {
         'halt',
         'A topic was deleted and made anew: stop; or land the new one from its start.',
       ),
+      onTruncation: withDefault(
+        oneOf('halt', 'skip'),
+        'halt',
+        'Records that have landed are in Kafka no more, lost in an unclean leader election: stop; or keep their rows, leave out what is at their offsets now, and record that in the table.',
+      ),
     }),
     'What to read.',
   ),

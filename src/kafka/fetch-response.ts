@@ -17,9 +17,13 @@ export interface FetchedPartition {
   lastStableOffset: number;
   logStartOffset: number;
   aborted: AbortedTransaction[] | null;
+  /** The log parts from what was read before: its records up to the epoch that was named end here (KIP-595). */
+  divergingEnd?: number;
   /** Record batches, the last of them possibly cut off; a view into the response. */
   records: Buffer;
 }
+
+const divergingEpochTag = 0;
 
 /**
  * Parses a Fetch response of version 13 to 17 (`clients/src/main/resources/common/message/FetchResponse.json`). The
@@ -59,8 +63,22 @@ function readPartition(cursor: ResponseCursor, topicId: string): FetchedPartitio
   }
   cursor.int32(); // preferred read replica
   const records = cursor.bytes();
-  cursor.skipTags();
-  return { topicId, partition, errorCode, highWatermark, lastStableOffset, logStartOffset, aborted, records };
+  const read: FetchedPartition = {
+    topicId,
+    partition,
+    errorCode,
+    highWatermark,
+    lastStableOffset,
+    logStartOffset,
+    aborted,
+    records,
+  };
+  cursor.tags((tag) => {
+    if (tag !== divergingEpochTag) return;
+    cursor.int32(); // the last epoch that the log has of those up to the named one
+    read.divergingEnd = cursor.int64();
+  });
+  return read;
 }
 
 class ResponseCursor {
@@ -127,11 +145,18 @@ class ResponseCursor {
     return taken;
   }
 
-  skipTags(): void {
+  /** Goes through tagged fields; whatever `read` takes of one, it ends where it says. */
+  tags(read: (tag: number) => void): void {
     for (let tags = this.unsignedVarint(); tags > 0; tags--) {
-      this.unsignedVarint(); // its number
+      const tag = this.unsignedVarint();
       const length = this.unsignedVarint();
-      this.#position += length;
+      const end = this.#position + length;
+      read(tag);
+      this.#position = end;
     }
+  }
+
+  skipTags(): void {
+    this.tags(() => {});
   }
 }

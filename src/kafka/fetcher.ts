@@ -3,10 +3,11 @@ import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { kafkaErrorId, partitionError } from './errors.ts';
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
-import { summarize } from './record-set.ts';
+import { epochAt } from './leader-epochs.ts';
+import { type RecordSetSummary, summarize } from './record-set.ts';
 import { fetchBytesMin, type LogRange, type SourceEvent } from './source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
-import type { ClusterMetadata, Wire } from './wire.ts';
+import type { ClusterMetadata, FetchPosition, Wire } from './wire.ts';
 
 /**
  * Fetches record sets: one request in flight per broker, for all its topic-partitions that have a position, as long as
@@ -41,6 +42,8 @@ interface Position extends TopicPartition {
   /** Of the topic that the offset is one of: a later one of the same name has other records at the same offsets. */
   topicId: string;
   offset: number;
+  /** The leader epoch of the record before; undefined where it is not known. */
+  epoch: number | undefined;
   /** Changes with every seek, so that answers to older requests can be told. */
   generation: number;
   /** When an answer last brought records: those that waited longest are asked for first. */
@@ -88,7 +91,7 @@ export class Fetcher {
     }
   }
 
-  seek(topicPartition: TopicPartition & { topicId: string }, offset: number): number {
+  seek(topicPartition: TopicPartition & { topicId: string }, offset: number, epoch?: number): number {
     const { topic, partition, topicId } = topicPartition;
     const servedAt = this.#positions.get(keyOf(topicPartition))?.servedAt ?? 0;
     this.#positions.set(keyOf(topicPartition), {
@@ -96,6 +99,7 @@ export class Fetcher {
       partition,
       topicId,
       offset,
+      epoch,
       generation: ++this.#generation,
       servedAt,
       warnedAtMs: Number.NEGATIVE_INFINITY,
@@ -163,7 +167,7 @@ export class Fetcher {
       bytesMin,
       bytesMax: allowed,
       partitionBytesMax: Math.min(partitionBytesMax, allowed),
-      topics: inRequestOrder(positions),
+      topics: inRequestOrder(positions, this.#ports.metadata()),
     };
     let rested: Promise<void>;
     try {
@@ -205,12 +209,13 @@ export class Fetcher {
   }
 
   #takeRecords(position: Position, fetched: FetchedPartition): void {
+    if (fetched.divergingEnd !== undefined) return this.#reportTruncated(position, fetched.divergingEnd);
     this.logRanges.set(keyOf(position), { start: fetched.logStartOffset, end: fetched.lastStableOffset });
     if (fetched.records.length === 0) return;
     const { topic, partition, generation, offset: from } = position;
-    let next: number;
+    let summary: RecordSetSummary;
     try {
-      next = summarize(fetched.records, from).next;
+      summary = summarize(fetched.records, from);
     } catch (error) {
       this.#fail(
         new FatalError(`reading ${keyOf(position)} from offset ${from}: ${messageOf(error)}`, {
@@ -219,16 +224,18 @@ export class Fetcher {
       );
       return;
     }
+    const { next, epochs } = summary;
     if (next === from) return; // not one whole batch: it comes when this topic-partition is asked for first
     position.servedAt = ++this.#served;
     position.offset = next;
+    position.epoch = epochAt(epochs, next);
     // A copy of its own can be given to another thread; the answer's buffer is shared by all partitions.
     const records = new Uint8Array(fetched.records.length);
     records.set(fetched.records);
     this.#allowed -= records.length;
     this.#emit({
       type: 'records',
-      set: { topic, partition, generation, from, next, records, aborted: fetched.aborted },
+      set: { topic, partition, generation, from, next, records, epochs, aborted: fetched.aborted },
     });
   }
 
@@ -251,6 +258,14 @@ export class Fetcher {
     }
     void this.#refresh();
     return retryMs;
+  }
+
+  /** The broker is of the leader's epoch, or it would have refused: its word counts. */
+  #reportTruncated(position: Position, end: number): void {
+    const { topic, partition, generation, offset } = position;
+    position.active = false;
+    const topicPartition = { topic, partition };
+    this.#emit({ type: 'truncated', topicPartition, generation, position: offset, end });
   }
 
   async #reportOutOfRange(position: Position): Promise<void> {
@@ -321,12 +336,14 @@ export class Fetcher {
 /** Partitions grouped by topic, topics in the order of their first partition. */
 function inRequestOrder(
   positions: readonly Position[],
-): { topicId: string; partitions: { partition: number; offset: number }[] }[] {
-  const topics = new Map<string, { topicId: string; partitions: { partition: number; offset: number }[] }>();
-  for (const { topicId, partition, offset } of positions) {
+  metadata: ClusterMetadata,
+): { topicId: string; partitions: FetchPosition[] }[] {
+  const topics = new Map<string, { topicId: string; partitions: FetchPosition[] }>();
+  for (const { topic, topicId, partition, offset, epoch } of positions) {
     const entry = topics.get(topicId) ?? { topicId, partitions: [] };
     topics.set(topicId, entry);
-    entry.partitions.push({ partition, offset });
+    const leaderEpoch = metadata.topics.get(topic)?.epochs[partition];
+    entry.partitions.push({ partition, offset, epoch, leaderEpoch });
   }
   return [...topics.values()];
 }

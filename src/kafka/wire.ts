@@ -13,6 +13,7 @@ import {
   metadataV12,
   offsetCommitV9,
   offsetFetchV9,
+  offsetForLeaderEpochV4,
 } from '@platformatic/kafka';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
@@ -30,6 +31,8 @@ export interface TopicMetadata {
   topicId: string;
   /** Leader's node id per partition, -1 while there is none. */
   leaders: number[];
+  /** The epoch of each leader: it grows with every election. */
+  epochs: number[];
 }
 
 export interface ClusterMetadata {
@@ -52,6 +55,7 @@ const requestTimeoutMs = 30_000;
 const apis: { name: string; api: { key: number; version: number } }[] = [
   { name: 'Fetch', api: fetchV17.api },
   { name: 'ListOffsets', api: listOffsetsV9.api },
+  { name: 'OffsetForLeaderEpoch', api: offsetForLeaderEpochV4.api },
   { name: 'Metadata', api: metadataV12.api },
   { name: 'OffsetCommit', api: offsetCommitV9.api },
   { name: 'OffsetFetch', api: offsetFetchV9.api },
@@ -137,8 +141,12 @@ export class Wire {
       topics: new Map(
         answer.topics.map(({ name, topicId, partitions }) => {
           const leaders: number[] = [];
-          for (const partition of partitions) leaders[partition.partitionIndex] = partition.leaderId;
-          return [name!, { topic: name!, topicId, leaders }];
+          const epochs: number[] = [];
+          for (const { partitionIndex, leaderId, leaderEpoch } of partitions) {
+            leaders[partitionIndex] = leaderId;
+            epochs[partitionIndex] = leaderEpoch;
+          }
+          return [name!, { topic: name!, topicId, leaders, epochs }];
         }),
       ),
     };
@@ -171,11 +179,11 @@ export class Wire {
             noSession.epoch,
             request.topics.map(({ topicId, partitions }) => ({
               topicId,
-              partitions: partitions.map(({ partition, offset }) => ({
+              partitions: partitions.map(({ partition, offset, leaderEpoch, epoch }) => ({
                 partition,
-                currentLeaderEpoch: -1,
+                currentLeaderEpoch: leaderEpoch ?? -1,
                 fetchOffset: BigInt(offset),
-                lastFetchedEpoch: -1,
+                lastFetchedEpoch: epoch ?? -1,
                 partitionMaxBytes: request.partitionBytesMax,
               })),
             })),
@@ -228,11 +236,43 @@ export class Wire {
     );
   }
 
+  /**
+   * Where the log's records up to a leader epoch end, per partition; -1 where the log cannot tell. `leaderEpoch` is the
+   * present leader's: a broker that is of another one refuses. @throws {KafkaError}
+   */
+  async offsetForLeaderEpoch(
+    broker: Broker,
+    topics: {
+      topic: string;
+      partitions: { partition: number; epoch: number; leaderEpoch: number }[];
+    }[],
+  ): Promise<{ topic: string; partition: number; end: number }[]> {
+    const answer = await this.#send(
+      `asking ${broker.host}:${broker.port} where leader epochs end of ${topics.map(({ topic }) => topic).join(', ')}`,
+      broker,
+      offsetForLeaderEpochV4.api,
+      consumerReplica,
+      topics.map(({ topic, partitions }) => ({
+        name: topic,
+        partitions: partitions.map(({ partition, epoch, leaderEpoch }) => ({
+          partitionIndex: partition,
+          currentLeaderEpoch: leaderEpoch,
+          leaderEpoch: epoch,
+        })),
+      })),
+    );
+    return answer.topics.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, endOffset }) => ({ topic, partition, end: Number(endOffset) })),
+    );
+  }
+
   async offsetFetch(
     coordinator: Broker,
     group: string,
     topics: { topic: string; partitions: number[] }[],
-  ): Promise<{ topic: string; partition: number; offset: number; metadata: string }[]> {
+  ): Promise<
+    { topic: string; partition: number; offset: number; epoch?: number | undefined; metadata: string }[]
+  > {
     const answer = await this.#send(
       `asking for the offsets of group ${group}`,
       coordinator,
@@ -250,10 +290,11 @@ export class Wire {
     return answer.groups[0]!.topics.flatMap(({ name, partitions }) =>
       partitions
         .filter(({ committedOffset }) => committedOffset >= 0n)
-        .map(({ partitionIndex, committedOffset, metadata }) => ({
+        .map(({ partitionIndex, committedOffset, committedLeaderEpoch, metadata }) => ({
           topic: name,
           partition: partitionIndex,
           offset: Number(committedOffset),
+          epoch: committedLeaderEpoch < 0 ? undefined : committedLeaderEpoch,
           metadata: metadata ?? '',
         })),
     );
@@ -263,7 +304,10 @@ export class Wire {
     coordinator: Broker,
     group: string,
     member: { id: string; epoch: number },
-    topics: { topic: string; partitions: { partition: number; offset: number }[] }[],
+    topics: {
+      topic: string;
+      partitions: { partition: number; offset: number; epoch?: number | undefined }[];
+    }[],
     metadata: string,
   ): Promise<void> {
     await this.#send(
@@ -276,10 +320,10 @@ export class Wire {
       null,
       topics.map(({ topic, partitions }) => ({
         name: topic,
-        partitions: partitions.map(({ partition, offset }) => ({
+        partitions: partitions.map(({ partition, offset, epoch = -1 }) => ({
           partitionIndex: partition,
           committedOffset: BigInt(offset),
-          committedLeaderEpoch: -1,
+          committedLeaderEpoch: epoch,
           committedMetadata: metadata,
         })),
       })),
@@ -340,7 +384,16 @@ export interface FetchRequest {
   bytesMin: number;
   bytesMax: number;
   partitionBytesMax: number;
-  topics: readonly { topicId: string; partitions: readonly { partition: number; offset: number }[] }[];
+  topics: readonly { topicId: string; partitions: readonly FetchPosition[] }[];
+}
+
+export interface FetchPosition {
+  partition: number;
+  offset: number;
+  /** Of the record before `offset`, where it is known. */
+  epoch?: number | undefined;
+  /** The leader's, as the metadata has it: a broker that is of another one refuses. */
+  leaderEpoch?: number | undefined;
 }
 
 export interface GroupHeartbeat {
@@ -360,6 +413,8 @@ export interface GroupHeartbeatAnswer {
 
 /** The isolation level as a number: the string form is silently read as uncommitted. */
 const readCommitted = 1;
+/** Who asks is a consumer, not a replica. */
+const consumerReplica = -1;
 /** Every fetch names all its partitions: no incremental session. */
 const noSession = { id: 0, epoch: -1 };
 

@@ -42,6 +42,7 @@ function sinkOptions(config: Config, untilCaughtUp: boolean): SinkOptions {
     startAt: source.startAt,
     onGap: source.onGap,
     onTopicRecreated: source.onTopicRecreated,
+    onTruncation: source.onTruncation,
     tables: config.tables.map((table) => tableOptions(config, table)),
     commit: { intervalMs: commit.interval, bytes: commit.bytes, rows: commit.rows },
     heldBytesMax: config.memory.held,

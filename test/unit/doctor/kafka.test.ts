@@ -20,7 +20,9 @@ function wellCluster(): Cluster {
         [1, a],
         [2, b],
       ]),
-      topics: new Map(topics.map((topic) => [topic, { topic, topicId: 't1', leaders: [1, 2] }])),
+      topics: new Map(
+        topics.map((topic) => [topic, { topic, topicId: 't1', leaders: [1, 2], epochs: [0, 0] }]),
+      ),
     }),
     coordinator: async () => b,
     config: async () => '604800000',
@@ -116,7 +118,7 @@ describe('a topic', () => {
   test('with a partition that has no leader', async () => {
     const headless = onlyTopic(async (topics) => ({
       ...(await wellCluster().metadata(topics)),
-      topics: new Map([['orders', { topic: 'orders', topicId: 't1', leaders: [1, -1] }]]),
+      topics: new Map([['orders', { topic: 'orders', topicId: 't1', leaders: [1, -1], epochs: [0, 0] }]]),
     }));
     expect(await topic(headless)).toMatchObject({
       status: 'warning',

@@ -123,6 +123,16 @@ test('all fields of a partition', () => {
   ]);
 });
 
+test('where the log parts from what was read is told in a tagged field, among others', () => {
+  const bytes = head(1).uuid(topicId).varint(2);
+  partition(bytes, 0, null).varint(3);
+  bytes.varint(0).varint(13).int(32, 4).int(64, 77).noTags();
+  bytes.varint(1).varint(9).int(32, 2).int(32, 9).noTags();
+  bytes.varint(9).varint(1).raw(Buffer.of(1));
+  const [fetched] = parse(bytes.noTags().noTags().all).partitions;
+  expect(fetched!.divergingEnd).toBe(77);
+});
+
 test('null records are no records, and a null index is none', () => {
   const bytes = partition(head(1).uuid(topicId).varint(2), 0, null).noTags().noTags().noTags();
   const [fetched] = parse(bytes.all).partitions;

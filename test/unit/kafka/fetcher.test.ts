@@ -71,9 +71,9 @@ class Cluster {
     });
   }
 
-  seek(topic: string, partition: number, offset: number): number {
+  seek(topic: string, partition: number, offset: number, epoch?: number): number {
     const { topicId } = this.metadata.topics.get(topic)!;
-    return this.fetcher.seek({ topic, partition, topicId }, offset);
+    return this.fetcher.seek({ topic, partition, topicId }, offset, epoch);
   }
 
   get sets(): RecordSet[] {
@@ -86,13 +86,18 @@ class Cluster {
   }
 }
 
-function metadataOf(topics: Record<string, { id: string; leaders: number[] }>): ClusterMetadata {
+function metadataOf(
+  topics: Record<string, { id: string; leaders: number[]; epochs?: number[] }>,
+): ClusterMetadata {
   const nodes = [1, 2, 3].map((id) => [id, { host: `broker-${id}`, port: 9092 }] as const);
   return {
     clusterId: 'cluster',
     brokers: new Map(nodes),
     topics: new Map(
-      Object.entries(topics).map(([topic, { id, leaders }]) => [topic, { topic, topicId: id, leaders }]),
+      Object.entries(topics).map(([topic, { id, leaders, epochs = leaders.map(() => 0) }]) => [
+        topic,
+        { topic, topicId: id, leaders, epochs },
+      ]),
     ),
   };
 }
@@ -438,6 +443,51 @@ describe('answers for nobody', () => {
       partitions: [part('other', 0, batch(5, 1)), part('o', 1, batch(5, 1)), part('o', 0, batch(5, 1))],
     });
     expect(cluster.sets.map(({ topic, partition }) => [topic, partition])).toEqual([['orders', 0]]);
+  });
+});
+
+describe('leader epochs', () => {
+  const asked = (): unknown[] =>
+    cluster.last.request.topics.flatMap(({ partitions }) =>
+      partitions.map(({ partition, offset, epoch, leaderEpoch }) => [partition, offset, epoch, leaderEpoch]),
+    );
+
+  test('of the record before the position and of the leader go with every request', async () => {
+    cluster.metadata = metadataOf({ orders: { id: 'o', leaders: [1, 1, 2], epochs: [7, 8, 9] } });
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    cluster.seek('orders', 1, 6, 3);
+    await cluster.last.answer({});
+    expect(asked()).toEqual([
+      [0, 5, undefined, 7],
+      [1, 6, 3, 8],
+    ]);
+    const set = Buffer.concat([batch(5, 2, { leaderEpoch: 4 }), batch(7, 1, { leaderEpoch: 7 })]);
+    await cluster.last.answer({ partitions: [part('o', 0, set)] });
+    expect(cluster.sets[0]!.epochs).toEqual([
+      { offset: 5, epoch: 4 },
+      { offset: 7, epoch: 7 },
+    ]);
+    expect(asked()).toContainEqual([0, 8, 7, 7]);
+  });
+
+  test('that part from the log’s are told once, and not fetched again until the position is sought', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    const generation = cluster.seek('orders', 0, 50, 3);
+    await cluster.last.answer({ partitions: [part('o', 0, nothing, { divergingEnd: 40 })] });
+    expect(cluster.events).toEqual([
+      {
+        type: 'truncated',
+        topicPartition: { topic: 'orders', partition: 0 },
+        generation,
+        position: 50,
+        end: 40,
+      },
+    ]);
+    await cluster.clock.pass(10_000);
+    expect(cluster.asked.length).toBe(1);
+    cluster.seek('orders', 0, 40);
+    expect(positions(cluster.last)).toEqual(['o-0 40']);
   });
 });
 
