@@ -110,7 +110,7 @@ async function readOne(
     bytesMin: 0,
     bytesMax: 1,
     partitionBytesMax: 1,
-    topics: [{ topicId, partitions: [{ partition: 0, offset: end.offset }] }],
+    topics: [{ topic, topicId, partitions: [{ partition: 0, offset: end.offset }] }],
   });
   const code = partitions[0]?.errorCode ?? 0;
   if (code === 0) return;

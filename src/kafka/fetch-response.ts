@@ -31,12 +31,24 @@ export function parseFetchResponse(
   _version: number,
   reader: Reader,
 ): FetchResponse {
+  return readResponse(reader, (cursor) => cursor.uuid());
+}
+
+/** The same for version 12, whose topics have names only: they are those that were asked for. */
+export function namedFetchResponseParser(
+  asked: readonly { topic: string; topicId: string }[],
+): typeof parseFetchResponse {
+  const ids = new Map(asked.map(({ topic, topicId }) => [topic, topicId]));
+  return (_id, _key, _version, reader) => readResponse(reader, (cursor) => ids.get(cursor.string()) ?? '');
+}
+
+function readResponse(reader: Reader, readTopicId: (cursor: ResponseCursor) => string): FetchResponse {
   const bytes = reader.buffer.buffer; // joins the chunks that came from the socket, once
   const cursor = new ResponseCursor(bytes, reader.position);
   const response: FetchResponse = { throttleMs: cursor.int32(), errorCode: cursor.int16(), partitions: [] };
   cursor.int32(); // session id
   for (let topics = cursor.arrayLength(); topics > 0; topics--) {
-    const topicId = cursor.uuid();
+    const topicId = readTopicId(cursor);
     for (let partitions = cursor.arrayLength(); partitions > 0; partitions--)
       response.partitions.push(readPartition(cursor, topicId));
     cursor.skipTags();
@@ -125,6 +137,10 @@ class ResponseCursor {
     const taken = this.#bytes.subarray(this.#position, end);
     this.#position = end;
     return taken;
+  }
+
+  string(): string {
+    return this.bytes().toString();
   }
 
   skipTags(): void {

@@ -6,7 +6,7 @@ import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
 import { summarize } from './record-set.ts';
 import { fetchBytesMin, type LogRange, type SourceEvent } from './source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
-import type { ClusterMetadata, Wire } from './wire.ts';
+import type { ClusterMetadata, FetchTopic, Wire } from './wire.ts';
 
 /**
  * Fetches record sets: one request in flight per broker, for all its topic-partitions that have a position, as long as
@@ -319,12 +319,10 @@ export class Fetcher {
 }
 
 /** Partitions grouped by topic, topics in the order of their first partition. */
-function inRequestOrder(
-  positions: readonly Position[],
-): { topicId: string; partitions: { partition: number; offset: number }[] }[] {
-  const topics = new Map<string, { topicId: string; partitions: { partition: number; offset: number }[] }>();
-  for (const { topicId, partition, offset } of positions) {
-    const entry = topics.get(topicId) ?? { topicId, partitions: [] };
+function inRequestOrder(positions: readonly Position[]): FetchTopic[] {
+  const topics = new Map<string, FetchTopic>();
+  for (const { topic, topicId, partition, offset } of positions) {
+    const entry = topics.get(topicId) ?? { topic, topicId, partitions: [] };
     topics.set(topicId, entry);
     entry.partitions.push({ partition, offset });
   }

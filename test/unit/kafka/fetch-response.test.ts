@@ -1,7 +1,11 @@
 import { Reader, Writer } from '@platformatic/kafka';
 import { expect, test } from 'vitest';
 import { AssertionError } from '../../../src/base/assert.ts';
-import { type FetchResponse, parseFetchResponse } from '../../../src/kafka/fetch-response.ts';
+import {
+  type FetchResponse,
+  namedFetchResponseParser,
+  parseFetchResponse,
+} from '../../../src/kafka/fetch-response.ts';
 import { batch } from './record-sets.ts';
 
 const topicId = '0123abcd-4567-89ef-0123-456789abcdef';
@@ -157,6 +161,26 @@ test('partitions of several topics, with tagged fields wherever there may be som
     [topicId, 1, sets[1]],
     [other, 2, sets[2]],
   ]);
+});
+
+test('topics that have only names are those that were asked for', () => {
+  const named = (bytes: Bytes, topic: string): Bytes =>
+    bytes
+      .varint(topic.length + 1)
+      .raw(Buffer.from(topic))
+      .varint(2);
+  const records = batch(3, 1);
+  const bytes = partition(named(head(2), 'orders'), 5, records)
+    .noTags()
+    .noTags();
+  partition(named(bytes, 'strange'), 6, null).noTags().noTags().noTags();
+  const parser = namedFetchResponseParser([{ topic: 'orders', topicId }]);
+  const { partitions } = parser(1, 1, 12, Reader.from(bytes.all));
+  expect(partitions.map(({ topicId: id, partition: p }) => [id, p])).toEqual([
+    [topicId, 5],
+    ['', 6],
+  ]);
+  expect(partitions[0]!.records).toEqual(records);
 });
 
 test('an answer that came in pieces is read behind what was read already', () => {
