@@ -234,7 +234,8 @@ export class Fetcher {
 
   #takeError(position: Position, errorCode: number): number {
     const id = kafkaErrorId(errorCode);
-    const error = partitionError(`fetching ${keyOf(position)} from offset ${position.offset}`, errorCode);
+    const doing = `fetching ${keyOf(position)} from offset ${position.offset}`;
+    const error = partitionError(doing, errorCode, this.#ports.wire.access, position.topic);
     if (id === 'OFFSET_OUT_OF_RANGE') {
       position.active = false;
       void this.#reportOutOfRange(position);

@@ -2,8 +2,6 @@ import {
   type API,
   type Broker,
   type Connection,
-  type ConnectionOptions,
-  ConnectionPool,
   consumerGroupHeartbeatV0,
   consumerGroupHeartbeatV1,
   describeConfigsV4,
@@ -17,6 +15,7 @@ import {
   findCoordinatorV4,
   findCoordinatorV5,
   findCoordinatorV6,
+  heartbeatV4,
   listOffsetsV6,
   listOffsetsV7,
   listOffsetsV8,
@@ -31,7 +30,10 @@ import {
 } from '@platformatic/kafka';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
-import { asKafkaError } from './errors.ts';
+import { systemRandom } from '../base/random.ts';
+import type { AccessSettings } from './access.ts';
+import { type ConnectionPorts, Connections } from './connections.ts';
+import { type Access, asKafkaError, KafkaError } from './errors.ts';
 import { type FetchResponse, namedFetchResponseParser, parseFetchResponse } from './fetch-response.ts';
 import { BrokerVersions, type Request, request } from './versions.ts';
 
@@ -57,8 +59,12 @@ export interface ClusterMetadata {
 export interface WireOptions {
   brokers: readonly string[];
   clientId: string;
-  connection?: ConnectionOptions;
+  /** How to get in; without it brokers are spoken to in plain text and without a login. */
+  access?: AccessSettings | undefined;
 }
+
+/** What some ways to get in need. */
+export type WirePorts = Omit<ConnectionPorts, 'clock'>;
 
 const connectTimeoutMs = 5_000;
 /** The client's own limit on an answer. Fetches wait at the broker for less than this. */
@@ -93,6 +99,7 @@ const requests = {
     findCoordinatorV4.api,
     findCoordinatorV3.api,
   ),
+  heartbeat: request('Heartbeat', heartbeatV4.api),
 };
 /** These a broker may lack, and we do without. */
 const optional = {
@@ -107,19 +114,25 @@ export class Wire {
   /** Whom to ask what every broker knows: those of the cluster as last known, then the configured ones. */
   #anyone: Broker[];
   readonly #bootstrap: Broker[];
-  readonly #pool: ConnectionPool;
+  readonly #pool: Connections;
   readonly #clock: Clock;
   readonly #versions = new WeakMap<Connection, Promise<BrokerVersions>>();
 
-  constructor(options: WireOptions, clock: Clock) {
+  constructor(options: WireOptions, clock: Clock, ports: WirePorts = plainPorts) {
     this.#bootstrap = options.brokers.map(parseBroker);
     this.#anyone = this.#bootstrap;
     this.#clock = clock;
-    this.#pool = new ConnectionPool(options.clientId, {
-      connectTimeout: connectTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      ...options.connection,
-    });
+    this.#pool = new Connections(
+      options.clientId,
+      options.access ?? {},
+      { connectTimeoutMs, requestTimeoutMs },
+      { ...ports, clock },
+    );
+  }
+
+  /** Who we are to brokers. */
+  get access(): Access {
+    return this.#pool;
   }
 
   /** One request to one broker, in the newest version that both know. @throws {KafkaError} */
@@ -137,7 +150,7 @@ export class Wire {
         return versions.choose(asked).async(connection, ...args);
       });
     } catch (error) {
-      throw asKafkaError(doing, error);
+      throw asKafkaError(doing, error, this.access);
     }
   }
 
@@ -201,6 +214,20 @@ export class Wire {
   }
 
   /**
+   * Asks, as a member that does not exist, whether we may read for this group: to find offsets it is enough to DESCRIBE it.
+   * @throws {KafkaError} `GROUP_AUTHORIZATION_FAILED` when we may not.
+   */
+  async mayRead(coordinator: Broker, group: string): Promise<void> {
+    const doing = `asking for the right to read as group ${group}`;
+    try {
+      await this.#send(doing, coordinator, requests.heartbeat, group, -1, 'frazil-doctor', null);
+    } catch (error) {
+      // Who may read is told that there is no such member, or no such group.
+      if (!(error instanceof KafkaError) || deniedOrAway.has(error.id)) throw error;
+    }
+  }
+
+  /**
    * Fetches from one broker. `topics` are in the order in which the broker fills the answer. Errors of single partitions
    * are in the answer.
    */
@@ -221,7 +248,7 @@ export class Wire {
         );
       });
     } catch (error) {
-      throw asKafkaError(doing, error);
+      throw asKafkaError(doing, error, this.access);
     }
   }
 
@@ -402,6 +429,21 @@ export interface GroupHeartbeatAnswer {
   heartbeatIntervalMs: number;
   assignment: readonly { topicId: string; partitions: readonly number[] }[] | null;
 }
+
+/** What needs neither tokens nor signatures needs no ports. */
+const plainPorts: WirePorts = {
+  random: systemRandom,
+  fetch,
+  awsSigner: () => Promise.reject(new FatalError('signing for MSK: there is no signer')),
+  warn: () => {},
+};
+
+const deniedOrAway = new Set([
+  'GROUP_AUTHORIZATION_FAILED',
+  'NETWORK',
+  'REFUSED',
+  'COORDINATOR_NOT_AVAILABLE',
+]);
 
 /** The isolation level as a number: the string form is silently read as uncommitted. */
 const readCommitted = 1;

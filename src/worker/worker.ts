@@ -24,7 +24,7 @@ export async function createWorker(
   const ports = { clock: systemClock, random: systemRandom, log };
   const source = new KafkaSource(
     { group: config.pipeline, topics, partitions },
-    { ...ports, wire: openWire(config) },
+    { ...ports, wire: openWire(config, log) },
   );
   const count = config.lanes === 'auto' ? Math.max(1, availableParallelism() - 1) : config.lanes;
   const stores = { settings: storeSettings(config), access };

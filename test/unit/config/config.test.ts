@@ -47,6 +47,7 @@ test('a short configuration is enough: the rest has defaults', () => {
       startAt: 'earliest',
       onGap: 'halt',
       onTopicRecreated: 'halt',
+      accessGrace: 15_000,
     },
     decode: {
       key: { format: 'bytes' },

@@ -30,6 +30,8 @@ function wellCluster(): Cluster {
       ),
     offsetFetch: async () => [],
     fetch: async () => ({ throttleMs: 0, errorCode: 0, partitions: [] }),
+    mayRead: async () => {},
+    access: { principal: undefined, grace: { lasts: () => false } },
   };
 }
 
@@ -147,7 +149,7 @@ describe('a topic', () => {
     const secret = { config: () => Promise.reject(refused('TOPIC_AUTHORIZATION_FAILED')) };
     expect(await topic(secret)).toMatchObject({
       status: 'ok',
-      found: '2 partitions, readable; retention.ms is not told',
+      found: '2 partitions, readable; retention.ms is not told (DESCRIBE_CONFIGS on the topic would show it)',
     });
   });
 });

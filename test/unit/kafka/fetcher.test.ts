@@ -557,7 +557,7 @@ describe('errors', () => {
       error: {
         id: 'TOPIC_AUTHORIZATION_FAILED',
         message:
-          'fetching orders-0 from offset 5: TOPIC_AUTHORIZATION_FAILED: grant this principal READ and DESCRIBE on the topic',
+          'fetching orders-0 from offset 5: TOPIC_AUTHORIZATION_FAILED on topic orders: grant this principal READ and DESCRIBE on the topic',
       },
     });
     expect(cluster.asked.length).toBe(2);
