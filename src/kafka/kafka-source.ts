@@ -23,6 +23,8 @@ export interface KafkaSourceOptions {
   topics: readonly string[];
   /** A fixed assignment instead of membership: partitions per topic. */
   partitions?: Readonly<Record<string, readonly number[]>> | undefined;
+  /** Where this program runs, as brokers name it: replicas there are fetched from (KIP-392). */
+  clientRack?: string | undefined;
   /** How long a worker may take to land what it holds when partitions move (KIP-848). */
   rebalanceTimeoutMs?: number;
 }
@@ -65,6 +67,7 @@ export class KafkaSource implements Source {
       metadata: () => this.#metadata!,
       refresh: () => this.#refreshMetadata(),
       logRange: (topicPartition) => this.#logRange(topicPartition),
+      rackId: options.clientRack,
     });
   }
 

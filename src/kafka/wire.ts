@@ -1,27 +1,47 @@
 import {
   type API,
-  apiVersionsV3,
   type Broker,
   type Connection,
-  type ConnectionOptions,
-  ConnectionPool,
+  consumerGroupHeartbeatV0,
   consumerGroupHeartbeatV1,
   describeConfigsV4,
-  fetchV17,
+  findCoordinatorV3,
+  findCoordinatorV4,
+  findCoordinatorV5,
   findCoordinatorV6,
+  heartbeatV4,
+  listOffsetsV6,
+  listOffsetsV7,
+  listOffsetsV8,
   listOffsetsV9,
+  metadataV11,
   metadataV12,
+  offsetCommitV8,
   offsetCommitV9,
+  offsetFetchV7,
+  offsetFetchV8,
   offsetFetchV9,
+  offsetForLeaderEpochV3,
   offsetForLeaderEpochV4,
 } from '@platformatic/kafka';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
-import { asKafkaError } from './errors.ts';
-import { type FetchResponse, parseFetchResponse } from './fetch-response.ts';
+import { systemRandom } from '../base/random.ts';
+import type { AccessSettings } from './access.ts';
+import { type ConnectionPorts, Connections } from './connections.ts';
+import { type Access, asKafkaError, KafkaError } from './errors.ts';
+import {
+  createFetch,
+  type FetchRequest,
+  fetchByIdVersion,
+  fetchRequest,
+  readCommitted,
+} from './fetch-request.ts';
+import { type FetchResponse, namedFetchResponseParser, parseFetchResponse } from './fetch-response.ts';
+import { BrokerVersions, type Request, request } from './versions.ts';
 
 /**
- * Kafka's wire protocol: connections, request encoding and version checks of `@platformatic/kafka`, and nothing else of
+ * Kafka's wire protocol: connections and request encoding of `@platformatic/kafka`, and nothing else of
  * it. Its consumer, its commits and its isolation filter are not used: they deliver aborted records and commit for
  * partitions that are owned no more.
  */
@@ -44,76 +64,115 @@ export interface ClusterMetadata {
 export interface WireOptions {
   brokers: readonly string[];
   clientId: string;
-  connection?: ConnectionOptions;
+  /** How to get in; without it brokers are spoken to in plain text and without a login. */
+  access?: AccessSettings | undefined;
 }
+
+/** What some ways to get in need. */
+export type WirePorts = Omit<ConnectionPorts, 'clock'>;
 
 const connectTimeoutMs = 5_000;
 /** The client's own limit on an answer. Fetches wait at the broker for less than this. */
 const requestTimeoutMs = 30_000;
 
-/** The requests used, in the version they are written in. All came with Apache Kafka 4.0 or before. */
-const apis: { name: string; api: { key: number; version: number } }[] = [
-  { name: 'Fetch', api: fetchV17.api },
-  { name: 'ListOffsets', api: listOffsetsV9.api },
-  { name: 'OffsetForLeaderEpoch', api: offsetForLeaderEpochV4.api },
-  { name: 'Metadata', api: metadataV12.api },
-  { name: 'OffsetCommit', api: offsetCommitV9.api },
-  { name: 'OffsetFetch', api: offsetFetchV9.api },
-  { name: 'FindCoordinator', api: findCoordinatorV6.api },
-];
-
+/** The requests used, in all versions from Apache Kafka 2.8 on. */
+const requests = {
+  fetch: fetchRequest,
+  listOffsets: request(
+    'ListOffsets',
+    listOffsetsV9.api,
+    listOffsetsV8.api,
+    listOffsetsV7.api,
+    listOffsetsV6.api,
+  ),
+  offsetForLeaderEpoch: request(
+    'OffsetForLeaderEpoch',
+    offsetForLeaderEpochV4.api,
+    offsetForLeaderEpochV3.api,
+  ),
+  metadata: request('Metadata', metadataV12.api, metadataV11.api),
+  offsetCommit: request('OffsetCommit', offsetCommitV9.api, offsetCommitV8.api),
+  offsetFetch: request<OffsetFetchArguments, OffsetFetchAnswer>(
+    'OffsetFetch',
+    offsetFetchV9.api,
+    offsetFetchV8.api,
+    offsetFetchV7.api,
+  ),
+  findCoordinator: request(
+    'FindCoordinator',
+    findCoordinatorV6.api,
+    findCoordinatorV5.api,
+    findCoordinatorV4.api,
+    findCoordinatorV3.api,
+  ),
+  heartbeat: request('Heartbeat', heartbeatV4.api),
+};
+/** These a broker may lack, and we do without. */
+const optional = {
+  consumerGroupHeartbeat: request(
+    'ConsumerGroupHeartbeat',
+    consumerGroupHeartbeatV1.api,
+    consumerGroupHeartbeatV0.api,
+  ),
+  describeConfigs: request('DescribeConfigs', describeConfigsV4.api),
+};
 export class Wire {
   /** Whom to ask what every broker knows: those of the cluster as last known, then the configured ones. */
   #anyone: Broker[];
   readonly #bootstrap: Broker[];
-  readonly #pool: ConnectionPool;
+  readonly #pool: Connections;
   readonly #clock: Clock;
-  readonly #checked = new Set<Connection>();
+  readonly #versions = new WeakMap<Connection, Promise<BrokerVersions>>();
 
-  constructor(options: WireOptions, clock: Clock) {
+  constructor(options: WireOptions, clock: Clock, ports: WirePorts = plainPorts) {
     this.#bootstrap = options.brokers.map(parseBroker);
     this.#anyone = this.#bootstrap;
     this.#clock = clock;
-    this.#pool = new ConnectionPool(options.clientId, {
-      connectTimeout: connectTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      ...options.connection,
-    });
+    this.#pool = new Connections(
+      options.clientId,
+      options.access ?? {},
+      { connectTimeoutMs, requestTimeoutMs },
+      { ...ports, clock },
+    );
   }
 
-  /** One request to one broker. @throws {KafkaError} */
+  /** Who we are to brokers. */
+  get access(): Access {
+    return this.#pool;
+  }
+
+  /** One request to one broker, in the newest version that both know. @throws {KafkaError} */
   async #send<A extends unknown[], R>(
     doing: string,
     broker: Broker | 'any',
-    api: API<A, R>,
+    asked: Request<A, R>,
     ...args: A
   ): Promise<R> {
     try {
       return await withDeadline(this.#clock, connectTimeoutMs * 2 + requestTimeoutMs, doing, async () => {
         const connection =
           broker === 'any' ? await this.#pool.getFirstAvailable(this.#anyone) : await this.#pool.get(broker);
-        await this.#checkVersions(connection);
-        return api.async(connection, ...args);
+        const versions = await this.#versionsOf(connection);
+        return versions.choose(asked).async(connection, ...args);
       });
     } catch (error) {
-      throw asKafkaError(doing, error);
+      throw asKafkaError(doing, error, this.access);
     }
   }
 
-  /** Refuses brokers that do not speak our versions, once per connection, before anything is asked of them. */
-  async #checkVersions(connection: Connection): Promise<void> {
-    if (this.#checked.has(connection)) return;
-    const { apiKeys } = await apiVersionsV3.api.async(connection, 'frazil', '1');
-    for (const { name, api } of apis) {
-      const offered = apiKeys.find((candidate) => candidate.apiKey === api.key);
-      if (offered && offered.minVersion <= api.version && api.version <= offered.maxVersion) continue;
-      const range = offered ? `version ${offered.minVersion} to ${offered.maxVersion}` : 'no version';
-      throw new FatalError(
-        `broker ${connection.host}:${connection.port} offers ${range} of ${name}, version ${api.version} is needed: Apache Kafka 4.0 or newer`,
-      );
+  /** Refuses brokers with which we share no version of what is needed, before anything is asked of them. */
+  #versionsOf(connection: Connection): Promise<BrokerVersions> {
+    let versions = this.#versions.get(connection);
+    if (!versions) {
+      versions = BrokerVersions.ask(connection).then((offered) => {
+        for (const needed of Object.values(requests)) offered.choose<never, unknown>(needed);
+        return offered;
+      });
+      this.#versions.set(connection, versions);
+      // What was no answer is asked for again, as long as there is the connection.
+      versions.catch(() => this.#versions.delete(connection));
     }
-    this.#checked.add(connection);
-    connection.once('close', () => this.#checked.delete(connection));
+    return versions;
   }
 
   /** The cluster and the named topics, of which there may be none, as they are now. @throws {KafkaError} naming a topic that does not exist. */
@@ -122,13 +181,18 @@ export class Wire {
       topics.length === 0 ? 'asking for the brokers' : `asking for the metadata of ${topics.join(', ')}`;
     let answer: MetadataAnswer;
     try {
-      answer = await this.#send(doing, 'any', metadataV12.api, [...topics], false, false);
+      answer = await this.#send(doing, 'any', requests.metadata, [...topics], false, false);
     } catch (error) {
       // A partition without a leader makes the library throw; the rest of its answer is as good as ever.
       const partial = ((error as Error).cause as { response?: MetadataAnswer } | undefined)?.response;
       if (!partial?.topics?.every((topic) => topic.errorCode === 0)) throw error;
       answer = partial;
     }
+    for (const { name, topicId } of answer.topics)
+      if (topicId === noTopicId)
+        throw new FatalError(
+          `${doing}: topic ${name} has no id, by which it can be told from one that is made anew under its name: set inter.broker.protocol.version of the brokers to 2.8 or newer`,
+        );
     const brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
     const known = new Set([...brokers.values()].map(({ host, port }) => `${host}:${port}`));
     this.#anyone = [
@@ -154,54 +218,49 @@ export class Wire {
 
   async coordinator(group: string): Promise<Broker> {
     const doing = `looking for the coordinator of group ${group}`;
-    const answer = await this.#send(doing, 'any', findCoordinatorV6.api, 0, [group]);
+    const answer = await this.#send(doing, 'any', requests.findCoordinator, 0, [group]);
     const { host, port } = answer.coordinators[0]!;
     return { host, port };
   }
 
   /**
-   * Fetches from one broker (protocol v17). `topics` are in the order in which the broker fills the answer. Errors of
-   * single partitions are in the answer.
+   * Asks, as a member that does not exist, whether we may read for this group: to find offsets it is enough to DESCRIBE it.
+   * @throws {KafkaError} `GROUP_AUTHORIZATION_FAILED` when we may not.
    */
-  async fetch(broker: Broker, request: FetchRequest): Promise<FetchResponse> {
+  async mayRead(coordinator: Broker, group: string): Promise<void> {
+    const doing = `asking for the right to read as group ${group}`;
+    try {
+      await this.#send(doing, coordinator, requests.heartbeat, group, -1, 'frazil-doctor', null);
+    } catch (error) {
+      // Who may read is told that there is no such member, or no such group.
+      if (!(error instanceof KafkaError) || deniedOrAway.has(error.id)) throw error;
+    }
+  }
+
+  /**
+   * Fetches from one broker. `topics` are in the order in which the broker fills the answer. Errors of single partitions
+   * are in the answer.
+   */
+  async fetch(broker: Broker, asked: FetchRequest): Promise<FetchResponse> {
     const doing = `fetching from ${broker.host}:${broker.port}`;
     try {
       const connection = await this.#pool.get(broker);
-      await this.#checkVersions(connection);
+      const api = (await this.#versionsOf(connection)).choose(requests.fetch);
       return await new Promise<FetchResponse>((resolve, reject) => {
-        const create = (): ReturnType<typeof fetchV17.createRequest> =>
-          fetchV17.createRequest(
-            request.waitMs,
-            request.bytesMin,
-            request.bytesMax,
-            readCommitted,
-            noSession.id,
-            noSession.epoch,
-            request.topics.map(({ topicId, partitions }) => ({
-              topicId,
-              partitions: partitions.map(({ partition, offset, leaderEpoch, epoch }) => ({
-                partition,
-                currentLeaderEpoch: leaderEpoch ?? -1,
-                fetchOffset: BigInt(offset),
-                lastFetchedEpoch: epoch ?? -1,
-                partitionMaxBytes: request.partitionBytesMax,
-              })),
-            })),
-            [],
-            '',
-          );
         connection.send(
-          fetchV17.api.key,
-          fetchV17.api.version,
-          create,
-          parseFetchResponse,
+          api.key,
+          api.version,
+          () => createFetch(api.version, asked),
+          api.version >= fetchByIdVersion
+            ? parseFetchResponse
+            : namedFetchResponseParser(asked.answered ?? asked.topics),
           true,
           true,
           (error, answer) => (error ? reject(error) : resolve(answer!)),
         );
       });
     } catch (error) {
-      throw asKafkaError(doing, error);
+      throw asKafkaError(doing, error, this.access);
     }
   }
 
@@ -215,7 +274,7 @@ export class Wire {
     const answer = await this.#send(
       doing,
       broker,
-      listOffsetsV9.api,
+      requests.listOffsets,
       -1,
       readCommitted,
       topics.map(({ topic, partitions }) => ({
@@ -250,7 +309,7 @@ export class Wire {
     const answer = await this.#send(
       `asking ${broker.host}:${broker.port} where leader epochs end of ${topics.map(({ topic }) => topic).join(', ')}`,
       broker,
-      offsetForLeaderEpochV4.api,
+      requests.offsetForLeaderEpoch,
       consumerReplica,
       topics.map(({ topic, partitions }) => ({
         name: topic,
@@ -276,7 +335,7 @@ export class Wire {
     const answer = await this.#send(
       `asking for the offsets of group ${group}`,
       coordinator,
-      offsetFetchV9.api,
+      requests.offsetFetch,
       [
         {
           groupId: group,
@@ -287,7 +346,9 @@ export class Wire {
       ],
       false,
     );
-    return answer.groups[0]!.topics.flatMap(({ name, partitions }) =>
+    // Up to version 7 it is about one group.
+    const found = answer.topics ?? answer.groups[0]!.topics;
+    return found.flatMap(({ name, partitions }) =>
       partitions
         .filter(({ committedOffset }) => committedOffset >= 0n)
         .map(({ partitionIndex, committedOffset, committedLeaderEpoch, metadata }) => ({
@@ -313,7 +374,7 @@ export class Wire {
     await this.#send(
       `committing the offsets of group ${group}`,
       coordinator,
-      offsetCommitV9.api,
+      requests.offsetCommit,
       group,
       member.epoch,
       member.id,
@@ -339,7 +400,7 @@ export class Wire {
     const answer = await this.#send(
       `heartbeat of group ${group}`,
       coordinator,
-      consumerGroupHeartbeatV1.api,
+      optional.consumerGroupHeartbeat,
       group,
       beat.memberId,
       beat.memberEpoch,
@@ -366,7 +427,7 @@ export class Wire {
     const answer = await this.#send(
       `asking for ${setting} of ${type} ${name}`,
       'any',
-      describeConfigsV4.api,
+      optional.describeConfigs,
       [{ resourceType: resourceType as never, resourceName: name, configurationKeys: [setting] }],
     );
     return answer.results[0]?.configs.find((config) => config.name === setting)?.value ?? undefined;
@@ -378,22 +439,19 @@ export class Wire {
 }
 
 type MetadataAnswer = Awaited<ReturnType<typeof metadataV12.api.async>>;
-
-export interface FetchRequest {
-  waitMs: number;
-  bytesMin: number;
-  bytesMax: number;
-  partitionBytesMax: number;
-  topics: readonly { topicId: string; partitions: readonly FetchPosition[] }[];
+type OffsetFetchArguments = typeof offsetFetchV9.api extends API<infer A, unknown> ? A : never;
+interface OffsetFetchAnswer {
+  topics?: OffsetFetchTopic[];
+  groups: { topics: OffsetFetchTopic[] }[];
 }
-
-export interface FetchPosition {
-  partition: number;
-  offset: number;
-  /** Of the record before `offset`, where it is known. */
-  epoch?: number | undefined;
-  /** The leader's, as the metadata has it: a broker that is of another one refuses. */
-  leaderEpoch?: number | undefined;
+interface OffsetFetchTopic {
+  name: string;
+  partitions: {
+    partitionIndex: number;
+    committedOffset: bigint;
+    committedLeaderEpoch: number;
+    metadata: string | null | undefined;
+  }[];
 }
 
 export interface GroupHeartbeat {
@@ -411,12 +469,26 @@ export interface GroupHeartbeatAnswer {
   assignment: readonly { topicId: string; partitions: readonly number[] }[] | null;
 }
 
-/** The isolation level as a number: the string form is silently read as uncommitted. */
-const readCommitted = 1;
+/** What needs neither tokens nor signatures needs no ports. */
+const plainPorts: WirePorts = {
+  random: systemRandom,
+  fetch,
+  awsSigner: () => Promise.reject(new FatalError('signing for MSK: there is no signer')),
+  warn: () => {},
+};
+
+const deniedOrAway = new Set([
+  'GROUP_AUTHORIZATION_FAILED',
+  'NETWORK',
+  'REFUSED',
+  'COORDINATOR_NOT_AVAILABLE',
+]);
+
 /** Who asks is a consumer, not a replica. */
 const consumerReplica = -1;
-/** Every fetch names all its partitions: no incremental session. */
-const noSession = { id: 0, epoch: -1 };
+
+/** What a broker gives whose cluster is still operated as one from before topics had ids. */
+const noTopicId = '00000000-0000-0000-0000-000000000000';
 
 function parseBroker(text: string): Broker {
   const colon = text.lastIndexOf(':');

@@ -48,6 +48,7 @@ test('a short configuration is enough: the rest has defaults', () => {
       onGap: 'halt',
       onTopicRecreated: 'halt',
       onTruncation: 'halt',
+      accessGrace: 15_000,
     },
     decode: {
       key: { format: 'bytes' },

@@ -31,7 +31,9 @@ function wellCluster(): Cluster {
         partitions.map((partition) => ({ topic, partition, offset: 7 })),
       ),
     offsetFetch: async () => [],
-    fetch: async () => ({ throttleMs: 0, errorCode: 0, partitions: [] }),
+    fetch: async () => ({ throttleMs: 0, errorCode: 0, sessionId: 0, partitions: [] }),
+    mayRead: async () => {},
+    access: { principal: undefined, grace: { lasts: () => false } },
   };
 }
 
@@ -105,6 +107,7 @@ describe('a topic', () => {
       fetch: async () => ({
         throttleMs: 0,
         errorCode: 0,
+        sessionId: 0,
         partitions: [{ errorCode: 29 }] as never,
       }),
     };
@@ -149,7 +152,7 @@ describe('a topic', () => {
     const secret = { config: () => Promise.reject(refused('TOPIC_AUTHORIZATION_FAILED')) };
     expect(await topic(secret)).toMatchObject({
       status: 'ok',
-      found: '2 partitions, readable; retention.ms is not told',
+      found: '2 partitions, readable; retention.ms is not told (DESCRIBE_CONFIGS on the topic would show it)',
     });
   });
 });

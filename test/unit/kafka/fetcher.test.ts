@@ -2,10 +2,11 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { FatalError, TransientError } from '../../../src/base/errors.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
+import type { FetchRequest } from '../../../src/kafka/fetch-request.ts';
 import type { FetchedPartition, FetchResponse } from '../../../src/kafka/fetch-response.ts';
 import { Fetcher } from '../../../src/kafka/fetcher.ts';
 import type { LogRange, RecordSet, SourceEvent } from '../../../src/kafka/source.ts';
-import type { ClusterMetadata, FetchRequest, Wire } from '../../../src/kafka/wire.ts';
+import type { ClusterMetadata, Wire } from '../../../src/kafka/wire.ts';
 import { ManualClock, settle } from '../base/clock.ts';
 import { batch, offsetsOf, readAll } from './record-sets.ts';
 
@@ -42,7 +43,7 @@ class Cluster {
             broker: broker.host,
             request,
             answer: (response) => {
-              resolve({ throttleMs: 0, errorCode: 0, partitions: [], ...response });
+              resolve({ throttleMs: 0, errorCode: 0, sessionId: 0, partitions: [], ...response });
               return settle();
             },
             fail: (error) => {
@@ -111,6 +112,7 @@ function part(topicId: string, partition: number, records: Buffer, more: Partial
     lastStableOffset: 900,
     logStartOffset: 0,
     aborted: null,
+    preferredReplica: -1,
     records,
     ...more,
   };
@@ -323,7 +325,7 @@ describe('what is allowed', () => {
     cluster.fetcher.allow(300_000.7);
     expect(cluster.asked.length).toBe(2);
     expect(positions(cluster.last)).toEqual(['o-0 1']);
-    expect(cluster.last.request).toMatchObject({ bytesMax: 300_000, partitionBytesMax: 300_000 });
+    expect(cluster.last.request).toMatchObject({ bytesMax: 300_000 });
   });
 
   test('is used up by what comes', async () => {
@@ -607,7 +609,7 @@ describe('errors', () => {
       error: {
         id: 'TOPIC_AUTHORIZATION_FAILED',
         message:
-          'fetching orders-0 from offset 5: TOPIC_AUTHORIZATION_FAILED: grant this principal READ and DESCRIBE on the topic',
+          'fetching orders-0 from offset 5: TOPIC_AUTHORIZATION_FAILED on topic orders: grant this principal READ and DESCRIBE on the topic',
       },
     });
     expect(cluster.asked.length).toBe(2);
@@ -796,5 +798,82 @@ describe('a topic that was deleted', () => {
       await cluster.clock.pass(20_000);
     }
     expect(cluster.events).toEqual([]);
+  });
+});
+
+describe('an incremental session', () => {
+  test('names what has changed since the last request, per broker', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    cluster.seek('orders', 1, 6);
+    await cluster.last.answer({ sessionId: 8 });
+    expect(positions(cluster.last)).toEqual(['o-1 6']);
+    await cluster.last.answer({ sessionId: 8, partitions: [part('o', 0, batch(5, 2))] });
+    expect([cluster.last.request.session, positions(cluster.last)]).toEqual([{ id: 8, epoch: 2 }, ['o-0 7']]);
+    cluster.fetcher.stop([{ topic: 'orders', partition: 1 }]);
+    await cluster.last.answer({ sessionId: 8 });
+    expect(cluster.last.request.forgotten).toMatchObject([{ topic: 'orders', partitions: [1] }]);
+  });
+
+  test.each([70, 71, 106])(
+    'that the broker refuses (%i) is begun anew at once, and nobody hears of it',
+    async (errorCode) => {
+      cluster.fetcher.allow(64 * mebibyte);
+      cluster.seek('orders', 0, 5);
+      await cluster.last.answer({ sessionId: 8 });
+      await cluster.last.answer({ sessionId: 8, errorCode });
+      expect([cluster.last.request.session, positions(cluster.last)]).toEqual([
+        { id: 0, epoch: 0 },
+        ['o-0 5'],
+      ]);
+      expect([cluster.events, cluster.refreshes]).toEqual([[], 0]);
+    },
+  );
+
+  test('is begun anew when a request had no answer', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    await cluster.last.answer({ sessionId: 8 });
+    await cluster.last.fail(new TransientError('the connection was closed'));
+    await cluster.clock.pass(1_000);
+    expect([cluster.last.request.session, positions(cluster.last)]).toEqual([{ id: 8, epoch: 0 }, ['o-0 5']]);
+  });
+});
+
+describe('a replica that is nearer than the leader', () => {
+  const near = (preferredReplica: number) => ({ partitions: [part('o', 0, nothing, { preferredReplica })] });
+
+  test('is fetched from when the leader says so, and the leader is asked again after some minutes', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    await cluster.last.answer(near(3));
+    expect([cluster.last.broker, positions(cluster.last)]).toEqual(['broker-3', ['o-0 5']]);
+    await cluster.last.answer({ partitions: [part('o', 0, batch(5, 2))] });
+    expect([cluster.last.broker, positions(cluster.last)]).toEqual(['broker-3', ['o-0 7']]);
+    await cluster.clock.pass(6 * 60_000);
+    await cluster.last.answer({});
+    expect([cluster.last.broker, positions(cluster.last)]).toEqual(['broker-1', ['o-0 7']]);
+  });
+
+  test.each([
+    ['that a position is outside of the log', { errorCode: errorCodes.outOfRange }],
+    ['that it knows no such partition', { errorCode: 3 }],
+    ['that the log was cut', { divergingEnd: 4 }],
+  ])('is not believed %s: the leader is asked', async (_what, answer) => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    await cluster.last.answer(near(3));
+    await cluster.last.answer({ partitions: [part('o', 0, nothing, answer)] });
+    expect([cluster.last.broker, positions(cluster.last)]).toEqual(['broker-1', ['o-0 5']]);
+    expect(cluster.events).toEqual([]);
+  });
+
+  test('that is away is not waited for', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    await cluster.last.answer(near(3));
+    await cluster.last.fail(new TransientError('the connection was closed'));
+    await cluster.clock.pass(1_000);
+    expect(cluster.last.broker).toBe('broker-1');
   });
 });
