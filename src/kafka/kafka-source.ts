@@ -11,6 +11,7 @@ import type {
   AssignedPartition,
   ClusterTopics,
   CommittedOffset,
+  FetchedLog,
   LogRange,
   Source,
   SourceEvent,
@@ -161,7 +162,7 @@ export class KafkaSource implements Source {
     this.#membership?.released(topicPartitions);
   }
 
-  logRanges(): ReadonlyMap<TopicPartitionKey, LogRange> {
+  logRanges(): ReadonlyMap<TopicPartitionKey, FetchedLog> {
     return this.#fetcher.logRanges;
   }
 

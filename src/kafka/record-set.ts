@@ -41,6 +41,8 @@ export interface RecordSetSummary {
   next: number;
   /** Records in whole batches, including those that a reader will not see. */
   records: number;
+  /** Greatest record timestamp, -1 for none. */
+  timestampMaxMs: number;
   /** Who led the partition when the batches were written, by their order. */
   epochs: EpochStart[];
 }
@@ -49,15 +51,17 @@ export interface RecordSetSummary {
 export function summarize(set: Buffer, from: number): RecordSetSummary {
   let next = from;
   let records = 0;
+  let timestampMaxMs = -1;
   const epochs: EpochStart[] = [];
   for (let position = 0; ; ) {
     const end = batchEnd(set, position);
-    if (end === undefined) return { next, records, epochs };
+    if (end === undefined) return { next, records, timestampMaxMs, epochs };
     const offset = readOffset(set, position);
     const epoch = set.readInt32BE(position + at.leaderEpoch);
     if ((epochs.at(-1)?.epoch ?? -1) !== epoch) epochs.push({ offset, epoch });
     next = Math.max(next, offset + set.readInt32BE(position + at.lastOffsetDelta) + 1);
     records += set.readInt32BE(position + at.recordCount);
+    timestampMaxMs = Math.max(timestampMaxMs, Number(set.readBigInt64BE(position + at.maxTimestamp)));
     position = end;
   }
 }
