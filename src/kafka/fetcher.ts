@@ -26,6 +26,8 @@ export interface FetcherPorts {
   logRange(topicPartition: TopicPartition): Promise<LogRange>;
   /** Where this program runs, if brokers are to say which replica is near (KIP-392). */
   rackId?: string | undefined;
+  /** What a record batch may have at most, compressed and decompressed. */
+  batchBytesMax?: number | undefined;
 }
 
 /** An answer is waited for this long at the broker, unless this much has come together before. */
@@ -229,7 +231,7 @@ export class Fetcher {
     const { topic, partition, generation, offset: from } = position;
     let summary: RecordSetSummary;
     try {
-      summary = summarize(fetched.records, from);
+      summary = summarize(fetched.records, from, this.#ports.batchBytesMax);
     } catch (error) {
       this.#fail(
         new FatalError(`reading ${keyOf(position)} from offset ${from}: ${messageOf(error)}`, {
@@ -251,7 +253,11 @@ export class Fetcher {
     this.#allowed -= records.length;
     this.#emit({
       type: 'records',
-      set: { topic, partition, generation, from, next, records, epochs, aborted: fetched.aborted },
+      set: {
+        ...{ topic, partition, generation, from, next, records, epochs },
+        aborted: fetched.aborted,
+        batchBytesMax: this.#ports.batchBytesMax,
+      },
     });
   }
 

@@ -26,6 +26,8 @@ export interface KafkaSourceOptions {
   partitions?: Readonly<Record<string, readonly number[]>> | undefined;
   /** Where this program runs, as brokers name it: replicas there are fetched from (KIP-392). */
   clientRack?: string | undefined;
+  /** A record batch of more than this, compressed or decompressed, is refused. */
+  batchBytesMax?: number | undefined;
   /** How long a worker may take to land what it holds when partitions move (KIP-848). */
   rebalanceTimeoutMs?: number;
 }
@@ -69,6 +71,7 @@ export class KafkaSource implements Source {
       refresh: () => this.#refreshMetadata(),
       logRange: (topicPartition) => this.#logRange(topicPartition),
       rackId: options.clientRack,
+      batchBytesMax: options.batchBytesMax,
     });
   }
 

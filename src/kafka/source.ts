@@ -10,6 +10,8 @@ export interface RecordSet extends TopicPartition {
   readonly from: number;
   readonly next: number;
   readonly records: Uint8Array<ArrayBuffer>;
+  /** What a batch may have at most, decompressed; without it the default. */
+  readonly batchBytesMax?: number | undefined;
   /** Leader epochs of its batches. */
   readonly epochs: readonly EpochStart[];
   /** The index of aborted transactions in read_committed; null when there are none. */
