@@ -4,7 +4,6 @@ import {
   type Connection,
   type ConnectionOptions,
   ConnectionPool,
-  consumerGroupHeartbeatV0,
   consumerGroupHeartbeatV1,
   describeConfigsV4,
   fetchV12,
@@ -17,6 +16,12 @@ import {
   findCoordinatorV4,
   findCoordinatorV5,
   findCoordinatorV6,
+  heartbeatV4,
+  joinGroupV7,
+  joinGroupV8,
+  joinGroupV9,
+  leaveGroupV4,
+  leaveGroupV5,
   listOffsetsV6,
   listOffsetsV7,
   listOffsetsV8,
@@ -28,11 +33,14 @@ import {
   offsetFetchV7,
   offsetFetchV8,
   offsetFetchV9,
+  syncGroupV5,
 } from '@platformatic/kafka';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
-import { asKafkaError } from './errors.ts';
+import type { JoinAnswer, JoinRequest, MemberBytes } from './classic-group.ts';
+import { asKafkaError, KafkaError } from './errors.ts';
 import { type FetchResponse, namedFetchResponseParser, parseFetchResponse } from './fetch-response.ts';
+import type { GroupMember } from './group.ts';
 import { BrokerVersions, type Request, request } from './versions.ts';
 
 /**
@@ -63,6 +71,8 @@ export interface WireOptions {
 const connectTimeoutMs = 5_000;
 /** The client's own limit on an answer. Fetches wait at the broker for less than this. */
 const requestTimeoutMs = 30_000;
+/** For an answer that comes when all members of a group have joined: longer than a member may take to do so. */
+const joinTimeoutMs = 90_000;
 
 const fetches = [fetchV17, fetchV16, fetchV15, fetchV14, fetchV13, fetchV12];
 /** The first version that names topics by their id. */
@@ -96,11 +106,11 @@ const requests = {
 };
 /** These a broker may lack, and we do without. */
 const optional = {
-  consumerGroupHeartbeat: request(
-    'ConsumerGroupHeartbeat',
-    consumerGroupHeartbeatV1.api,
-    consumerGroupHeartbeatV0.api,
-  ),
+  consumerGroupHeartbeat: request('ConsumerGroupHeartbeat', consumerGroupHeartbeatV1.api),
+  joinGroup: request('JoinGroup', joinGroupV9.api, joinGroupV8.api, joinGroupV7.api),
+  syncGroup: request('SyncGroup', syncGroupV5.api),
+  heartbeat: request('Heartbeat', heartbeatV4.api),
+  leaveGroup: request('LeaveGroup', leaveGroupV5.api, leaveGroupV4.api),
   describeConfigs: request('DescribeConfigs', describeConfigsV4.api),
 };
 export class Wire {
@@ -108,6 +118,8 @@ export class Wire {
   #anyone: Broker[];
   readonly #bootstrap: Broker[];
   readonly #pool: ConnectionPool;
+  /** A broker answers the requests of a connection one after the other: joining would keep heartbeats and commits. */
+  readonly #joining: ConnectionPool;
   readonly #clock: Clock;
   readonly #versions = new WeakMap<Connection, Promise<BrokerVersions>>();
 
@@ -115,24 +127,38 @@ export class Wire {
     this.#bootstrap = options.brokers.map(parseBroker);
     this.#anyone = this.#bootstrap;
     this.#clock = clock;
-    this.#pool = new ConnectionPool(options.clientId, {
-      connectTimeout: connectTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      ...options.connection,
-    });
+    const open = (requestTimeout: number): ConnectionPool =>
+      new ConnectionPool(options.clientId, {
+        connectTimeout: connectTimeoutMs,
+        requestTimeout,
+        ...options.connection,
+      });
+    this.#pool = open(requestTimeoutMs);
+    this.#joining = open(joinTimeoutMs);
   }
 
   /** One request to one broker, in the newest version that both know. @throws {KafkaError} */
-  async #send<A extends unknown[], R>(
+  #send<A extends unknown[], R>(
     doing: string,
     broker: Broker | 'any',
     asked: Request<A, R>,
     ...args: A
   ): Promise<R> {
+    const connecting = (): Promise<Connection> =>
+      broker === 'any' ? this.#pool.getFirstAvailable(this.#anyone) : this.#pool.get(broker);
+    return this.#ask(doing, connecting, requestTimeoutMs, asked, args);
+  }
+
+  async #ask<A extends unknown[], R>(
+    doing: string,
+    connecting: () => Promise<Connection>,
+    timeoutMs: number,
+    asked: Request<A, R>,
+    args: A,
+  ): Promise<R> {
     try {
-      return await withDeadline(this.#clock, connectTimeoutMs * 2 + requestTimeoutMs, doing, async () => {
-        const connection =
-          broker === 'any' ? await this.#pool.getFirstAvailable(this.#anyone) : await this.#pool.get(broker);
+      return await withDeadline(this.#clock, connectTimeoutMs * 2 + timeoutMs, doing, async () => {
+        const connection = await connecting();
         const versions = await this.#versionsOf(connection);
         return versions.choose(asked).async(connection, ...args);
       });
@@ -191,6 +217,26 @@ export class Wire {
         }),
       ),
     };
+  }
+
+  /** Those of the named topics that exist and may be read. @throws {KafkaError} */
+  async existingTopics(
+    topics: readonly string[],
+  ): Promise<Map<string, { topicId: string; partitions: number }>> {
+    let found: MetadataAnswer['topics'];
+    try {
+      found = (await this.#send('looking for topics', 'any', requests.metadata, [...topics], false, false))
+        .topics;
+    } catch (error) {
+      const partial = ((error as Error).cause as { response?: MetadataAnswer } | undefined)?.response;
+      if (!partial?.topics) throw error;
+      found = partial.topics;
+    }
+    return new Map(
+      found
+        .filter(({ errorCode }) => errorCode === 0)
+        .map(({ name, topicId, partitions }) => [name!, { topicId, partitions: partitions.length }]),
+    );
   }
 
   async coordinator(group: string): Promise<Broker> {
@@ -292,7 +338,7 @@ export class Wire {
   async offsetCommit(
     coordinator: Broker,
     group: string,
-    member: { id: string; epoch: number },
+    member: GroupMember,
     topics: { topic: string; partitions: { partition: number; offset: number }[] }[],
     metadata: string,
   ): Promise<void> {
@@ -303,7 +349,7 @@ export class Wire {
       group,
       member.epoch,
       member.id,
-      null,
+      member.instanceId,
       topics.map(({ topic, partitions }) => ({
         name: topic,
         partitions: partitions.map(({ partition, offset }) => ({
@@ -329,7 +375,7 @@ export class Wire {
       group,
       beat.memberId,
       beat.memberEpoch,
-      null,
+      beat.instanceId,
       null,
       beat.rebalanceTimeoutMs,
       beat.topics === null ? null : [...beat.topics],
@@ -346,6 +392,83 @@ export class Wire {
     };
   }
 
+  /** Joins a group by the classic protocol; answered when all its members have. */
+  async joinGroup(coordinator: Broker, group: string, asked: JoinRequest): Promise<JoinAnswer> {
+    const doing = `joining group ${group}`;
+    try {
+      const answer = await this.#ask(
+        doing,
+        () => this.#joining.get(coordinator),
+        joinTimeoutMs,
+        optional.joinGroup,
+        [
+          group,
+          asked.sessionTimeoutMs,
+          asked.rebalanceTimeoutMs,
+          asked.memberId,
+          asked.instanceId,
+          consumerProtocolType,
+          [...asked.protocols],
+          null,
+        ],
+      );
+      return {
+        memberId: answer.memberId,
+        generation: answer.generationId,
+        assignor: answer.protocolName ?? '',
+        leader: answer.leader,
+        skipAssignment: answer.skipAssignment ?? false,
+        members: answer.members.map(({ memberId, groupInstanceId, metadata }) => ({
+          memberId,
+          instanceId: groupInstanceId ?? null,
+          metadata,
+        })),
+      };
+    } catch (error) {
+      // The answer has an id beside the error, by which the member is known from now on.
+      const { response } = ((error as Error).cause ?? {}) as { response?: { memberId: string } };
+      if (!(error instanceof KafkaError) || error.id !== 'MEMBER_ID_REQUIRED' || !response) throw error;
+      const { memberId } = response;
+      return { memberId, generation: -1, assignor: '', leader: '', skipAssignment: false, members: [] };
+    }
+  }
+
+  /** What the group has assigned to this member, as its leader says; answered when that has said it. */
+  async syncGroup(
+    coordinator: Broker,
+    group: string,
+    member: GroupMember,
+    assignor: string,
+    assignments: readonly MemberBytes[],
+  ): Promise<Buffer> {
+    const answer = await this.#ask(
+      `asking group ${group} for the assignment`,
+      () => this.#joining.get(coordinator),
+      joinTimeoutMs,
+      optional.syncGroup,
+      [group, member.epoch, member.id, member.instanceId, consumerProtocolType, assignor, [...assignments]],
+    );
+    return answer.assignment;
+  }
+
+  async heartbeat(coordinator: Broker, group: string, member: GroupMember): Promise<void> {
+    const doing = `heartbeat of group ${group}`;
+    await this.#send(
+      doing,
+      coordinator,
+      optional.heartbeat,
+      group,
+      member.epoch,
+      member.id,
+      member.instanceId,
+    );
+  }
+
+  async leaveGroup(coordinator: Broker, group: string, member: GroupMember): Promise<void> {
+    const members = [{ memberId: member.id, groupInstanceId: member.instanceId, reason: null }];
+    await this.#send(`leaving group ${group}`, coordinator, optional.leaveGroup, group, members);
+  }
+
   /** A broker-side setting of a topic or group, undefined when it is not told. */
   async config(type: 'topic' | 'group', name: string, setting: string): Promise<string | undefined> {
     const resourceType = type === 'topic' ? 2 : 32;
@@ -359,7 +482,7 @@ export class Wire {
   }
 
   async close(): Promise<void> {
-    await this.#pool.close().catch(() => {});
+    await Promise.allSettled([this.#pool.close(), this.#joining.close()]);
   }
 }
 
@@ -390,7 +513,8 @@ export interface FetchTopic {
 
 export interface GroupHeartbeat {
   memberId: string;
-  /** 0 joins, -1 leaves. */
+  instanceId: string | null;
+  /** 0 joins, -1 leaves, -2 leaves to come back. */
   memberEpoch: number;
   rebalanceTimeoutMs: number;
   topics: readonly string[] | null;
@@ -403,6 +527,8 @@ export interface GroupHeartbeatAnswer {
   assignment: readonly { topicId: string; partitions: readonly number[] }[] | null;
 }
 
+/** What all groups of consumers are. */
+const consumerProtocolType = 'consumer';
 /** The isolation level as a number: the string form is silently read as uncommitted. */
 const readCommitted = 1;
 /** Every fetch names all its partitions: no incremental session. */

@@ -208,7 +208,7 @@ describe('offsets of the group', () => {
       { topic: 'a-b', partitions: [{ partition: 12, offset: 3 }] },
     ];
     expect(wire.asked.at(-1)).toBe(
-      `offsetCommit b1 ${JSON.stringify(['g', { id: '', epoch: -1 }, topics, 'meta'])}`,
+      `offsetCommit b1 ${JSON.stringify(['g', { id: '', epoch: -1, instanceId: null }, topics, 'meta'])}`,
     );
   });
 });

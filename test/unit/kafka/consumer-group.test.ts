@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DeadlineError } from '../../../src/base/errors.ts';
 import { silentLog } from '../../../src/base/log.ts';
+import { joinConsumerGroup } from '../../../src/kafka/consumer-group.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
-import { type GroupMembership, joinGroup } from '../../../src/kafka/group.ts';
+import type { GroupMembership } from '../../../src/kafka/group.ts';
 import { keyOf, type TopicPartition } from '../../../src/kafka/topic-partition.ts';
 import type { GroupHeartbeat, GroupHeartbeatAnswer } from '../../../src/kafka/wire.ts';
 import { ManualClock, settle } from '../base/clock.ts';
@@ -134,8 +135,8 @@ class Group {
       (topicPartitions: readonly TopicPartition[], ...more: unknown[]): void => {
         this.told.push([what, ...topicPartitions.map(keyOf), ...more].join(' '));
       };
-    this.#membership = joinGroup(
-      { topics: ['orders', 'users'], memberId: 'me', rebalanceTimeoutMs },
+    this.#membership = joinConsumerGroup(
+      { topics: ['orders', 'users'], memberId: 'me', instanceId: null, rebalanceTimeoutMs },
       {
         clock: this.clock,
         log: silentLog,
@@ -200,7 +201,7 @@ describe('joining', () => {
     await group.join();
     expect(group.beats()).toEqual(['0 orders,users []', '2 [o-0,o-3,u-0]']);
     expect(group.tidings()).toEqual(['assigned orders-0(o) orders-3(o) users-0(u)']);
-    expect(group.member).toMatchObject({ memberId: 'me', memberEpoch: 2 });
+    expect(group.member.member).toEqual({ id: 'me', epoch: 2, instanceId: null });
   });
 
   test('without getting anything yet goes on until it does', async () => {
@@ -378,7 +379,7 @@ describe('trouble on the way', () => {
     await group.clock.pass(5_500);
     expect(group.tidings()).toEqual(['assigned orders-1(o)']);
     expect(group.coordinator.assigned).toEqual(['o-0', 'o-1']);
-    expect(group.member.memberEpoch).toBe(group.coordinator.epoch);
+    expect(group.member.member.epoch).toBe(group.coordinator.epoch);
   });
 
   test('a lost answer to an acknowledgement', async () => {
@@ -398,7 +399,7 @@ describe('trouble on the way', () => {
     await group.join();
     await group.clock.pass(500);
     expect(group.tidings()).toEqual(['assigned orders-0(o)']);
-    expect(group.member.memberEpoch).toBe(group.coordinator.epoch);
+    expect(group.member.member.epoch).toBe(group.coordinator.epoch);
   });
 
   test('that will not pass fails, once, and ends the membership', async () => {
