@@ -18,7 +18,7 @@ import type {
   Source,
   SourceEvent,
 } from './source.ts';
-import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
+import { keyOf, parseKey, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
 import type { ClusterMetadata, Wire } from './wire.ts';
 
 export interface KafkaSourceOptions {
@@ -27,6 +27,8 @@ export interface KafkaSourceOptions {
   /** A fixed assignment instead of membership: partitions per topic. */
   partitions?: Readonly<Record<string, readonly number[]>> | undefined;
   membership?: Partial<MembershipOptions>;
+  /** Where this program runs, as brokers name it: replicas there are fetched from (KIP-392). */
+  clientRack?: string | undefined;
 }
 
 /** How a worker is a member of its group. */
@@ -92,6 +94,7 @@ export class KafkaSource implements Source {
       metadata: () => this.#metadata!,
       refresh: () => this.#refreshMetadata(),
       logRange: (topicPartition) => this.#logRange(topicPartition),
+      rackId: options.clientRack,
     });
   }
 
@@ -203,11 +206,11 @@ export class KafkaSource implements Source {
     for (const topicPartition of topicPartitions) this.#topicIds.delete(keyOf(topicPartition));
   }
 
-  seek(topicPartition: TopicPartition, offset: number): number {
+  seek(topicPartition: TopicPartition, offset: number, epoch?: number): number {
     const topicId = this.#topicIds.get(keyOf(topicPartition));
     // Lost a moment ago, and the owner has not heard of it yet.
     if (topicId === undefined) return noGeneration;
-    return this.#fetcher.seek({ ...topicPartition, topicId }, offset);
+    return this.#fetcher.seek({ ...topicPartition, topicId }, offset, epoch);
   }
 
   allow(bytes: number): void {
@@ -236,19 +239,22 @@ export class KafkaSource implements Source {
       ),
     );
     return new Map(
-      found.map(({ topic, partition, offset, metadata }) => [
+      found.map(({ topic, partition, offset, epoch, metadata }) => [
         keyOf({ topic, partition }),
-        { offset, metadata },
+        { offset, epoch, metadata },
       ]),
     );
   }
 
-  async commitOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>, metadata: string): Promise<void> {
-    const topics = new Map<string, { partition: number; offset: number }[]>();
+  async commitOffsets(
+    offsets: ReadonlyMap<TopicPartitionKey, number>,
+    metadata: string,
+    epochs: ReadonlyMap<TopicPartitionKey, number> = new Map(),
+  ): Promise<void> {
+    const topics = new Map<string, { partition: number; offset: number; epoch: number | undefined }[]>();
     for (const [key, offset] of offsets) {
-      const dash = key.lastIndexOf('-');
-      const topic = key.slice(0, dash);
-      topics.set(topic, [...(topics.get(topic) ?? []), { partition: Number(key.slice(dash + 1)), offset }]);
+      const { topic, partition } = parseKey(key);
+      topics.set(topic, [...(topics.get(topic) ?? []), { partition, offset, epoch: epochs.get(key) }]);
     }
     // Outside of a membership the offsets of an empty group may be moved by anyone.
     const member = this.#membership?.member ?? { id: '', epoch: -1, instanceId: null };
@@ -284,30 +290,52 @@ export class KafkaSource implements Source {
     topicPartitions: readonly TopicPartition[],
     timestamp: number,
   ): Promise<Map<TopicPartitionKey, number>> {
-    const byLeader = new Map<number, TopicPartition[]>();
-    for (const topicPartition of topicPartitions) {
-      const leader =
-        this.#metadata!.topics.get(topicPartition.topic)?.leaders[topicPartition.partition] ?? -1;
-      byLeader.set(leader, [...(byLeader.get(leader) ?? []), topicPartition]);
-    }
     const found = new Map<TopicPartitionKey, number>();
-    for (const [leader, led] of byLeader) {
-      const broker = this.#metadata!.brokers.get(leader);
-      if (!broker)
-        throw new KafkaError(
-          `asking for offsets of ${keyOf(led[0]!)}`,
-          'LEADER_NOT_AVAILABLE',
-          'it has no leader',
-          undefined,
-        );
-      for (const { topic, partition, offset } of await this.#ports.wire.listOffsets(
-        broker,
-        groupByTopic(led),
-        timestamp,
-      ))
-        found.set(keyOf({ topic, partition }), offset);
+    for (const [broker, led] of this.#byLeader(topicPartitions)) {
+      const offsets = await this.#ports.wire.listOffsets(broker, groupByTopic(led), timestamp);
+      for (const { topic, partition, offset } of offsets) found.set(keyOf({ topic, partition }), offset);
     }
     return found;
+  }
+
+  async epochEnds(
+    topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
+  ): Promise<Map<TopicPartitionKey, number>> {
+    return retry(this.#ports, askPolicy, () => this.#epochEnds(topicPartitions), {
+      onRetry: () => void this.#refreshMetadata().catch(() => {}),
+    });
+  }
+
+  async #epochEnds(
+    topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
+  ): Promise<Map<TopicPartitionKey, number>> {
+    const found = new Map<TopicPartitionKey, number>();
+    for (const [broker, led] of this.#byLeader(topicPartitions)) {
+      const topics = Map.groupBy(led, ({ topic }) => topic);
+      const asked = [...topics].map(([topic, ofTopic]) => ({
+        topic,
+        partitions: ofTopic.map(({ partition, epoch }) => ({
+          partition,
+          epoch,
+          leaderEpoch: this.#metadata!.topics.get(topic)!.epochs[partition]!,
+        })),
+      }));
+      for (const { topic, partition, end } of await this.#ports.wire.offsetForLeaderEpoch(broker, asked))
+        if (end >= 0) found.set(keyOf({ topic, partition }), end);
+    }
+    return found;
+  }
+
+  /** @throws {KafkaError} while one of them has no leader. */
+  #byLeader<T extends TopicPartition>(topicPartitions: readonly T[]): [Broker, T[]][] {
+    const { topics, brokers } = this.#metadata!;
+    const leaderOf = ({ topic, partition }: T): number => topics.get(topic)?.leaders[partition] ?? -1;
+    return [...Map.groupBy(topicPartitions, leaderOf)].map(([leader, led]) => {
+      const broker = brokers.get(leader);
+      if (broker) return [broker, led];
+      const doing = `asking for offsets of ${keyOf(led[0]!)}`;
+      throw new KafkaError(doing, 'LEADER_NOT_AVAILABLE', 'it has no leader', undefined);
+    });
   }
 
   async #logRange(topicPartition: TopicPartition): Promise<LogRange> {
@@ -341,8 +369,8 @@ export class KafkaSource implements Source {
     this.#refresh ??= this.#ports.wire
       .metadata(this.#options.topics)
       .then((metadata) => {
-        this.#metadata = metadata;
-        return metadata;
+        this.#metadata = newest(this.#metadata, metadata);
+        return this.#metadata;
       })
       .finally(() => {
         this.#refresh = undefined;
@@ -366,6 +394,23 @@ export class KafkaSource implements Source {
       );
     return found;
   }
+}
+
+/**
+ * The metadata with the leaders of the latest elections: a broker that lags behind the others may answer with those of
+ * before (KIP-320).
+ */
+function newest(known: ClusterMetadata | undefined, told: ClusterMetadata): ClusterMetadata {
+  for (const { topic, topicId, leaders, epochs } of told.topics.values()) {
+    const before = known?.topics.get(topic);
+    if (before?.topicId !== topicId) continue;
+    for (const [partition, epoch] of before.epochs.entries()) {
+      if (epoch <= (epochs[partition] ?? -1)) continue;
+      epochs[partition] = epoch;
+      leaders[partition] = before.leaders[partition]!;
+    }
+  }
+  return told;
 }
 
 function groupByTopic(topicPartitions: readonly TopicPartition[]): { topic: string; partitions: number[] }[] {

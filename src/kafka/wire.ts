@@ -2,16 +2,8 @@ import {
   type API,
   type Broker,
   type Connection,
-  type ConnectionOptions,
-  ConnectionPool,
   consumerGroupHeartbeatV1,
   describeConfigsV4,
-  fetchV12,
-  fetchV13,
-  fetchV14,
-  fetchV15,
-  fetchV16,
-  fetchV17,
   findCoordinatorV3,
   findCoordinatorV4,
   findCoordinatorV5,
@@ -33,12 +25,24 @@ import {
   offsetFetchV7,
   offsetFetchV8,
   offsetFetchV9,
+  offsetForLeaderEpochV3,
+  offsetForLeaderEpochV4,
   syncGroupV5,
 } from '@platformatic/kafka';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
+import { systemRandom } from '../base/random.ts';
+import type { AccessSettings } from './access.ts';
 import type { JoinAnswer, JoinRequest, MemberBytes } from './classic-group.ts';
-import { asKafkaError, KafkaError } from './errors.ts';
+import { type ConnectionPorts, Connections } from './connections.ts';
+import { type Access, asKafkaError, KafkaError } from './errors.ts';
+import {
+  createFetch,
+  type FetchRequest,
+  fetchByIdVersion,
+  fetchRequest,
+  readCommitted,
+} from './fetch-request.ts';
 import { type FetchResponse, namedFetchResponseParser, parseFetchResponse } from './fetch-response.ts';
 import type { GroupMember } from './group.ts';
 import { BrokerVersions, type Request, request } from './versions.ts';
@@ -54,6 +58,8 @@ export interface TopicMetadata {
   topicId: string;
   /** Leader's node id per partition, -1 while there is none. */
   leaders: number[];
+  /** The epoch of each leader: it grows with every election. */
+  epochs: number[];
 }
 
 export interface ClusterMetadata {
@@ -65,8 +71,12 @@ export interface ClusterMetadata {
 export interface WireOptions {
   brokers: readonly string[];
   clientId: string;
-  connection?: ConnectionOptions;
+  /** How to get in; without it brokers are spoken to in plain text and without a login. */
+  access?: AccessSettings | undefined;
 }
+
+/** What some ways to get in need. */
+export type WirePorts = Omit<ConnectionPorts, 'clock'>;
 
 const connectTimeoutMs = 5_000;
 /** The client's own limit on an answer. Fetches wait at the broker for less than this. */
@@ -74,19 +84,20 @@ const requestTimeoutMs = 30_000;
 /** For an answer that comes when all members of a group have joined: longer than a member may take to do so. */
 const joinTimeoutMs = 90_000;
 
-const fetches = [fetchV17, fetchV16, fetchV15, fetchV14, fetchV13, fetchV12];
-/** The first version that names topics by their id. */
-const fetchByIdVersion = 13;
-
 /** The requests used, in all versions from Apache Kafka 2.8 on. */
 const requests = {
-  fetch: request('Fetch', ...fetches.map(({ api }) => api)),
+  fetch: fetchRequest,
   listOffsets: request(
     'ListOffsets',
     listOffsetsV9.api,
     listOffsetsV8.api,
     listOffsetsV7.api,
     listOffsetsV6.api,
+  ),
+  offsetForLeaderEpoch: request(
+    'OffsetForLeaderEpoch',
+    offsetForLeaderEpochV4.api,
+    offsetForLeaderEpochV3.api,
   ),
   metadata: request('Metadata', metadataV12.api, metadataV11.api),
   offsetCommit: request('OffsetCommit', offsetCommitV9.api, offsetCommitV8.api),
@@ -103,38 +114,45 @@ const requests = {
     findCoordinatorV4.api,
     findCoordinatorV3.api,
   ),
+  heartbeat: request('Heartbeat', heartbeatV4.api),
 };
 /** These a broker may lack, and we do without. */
 const optional = {
   consumerGroupHeartbeat: request('ConsumerGroupHeartbeat', consumerGroupHeartbeatV1.api),
   joinGroup: request('JoinGroup', joinGroupV9.api, joinGroupV8.api, joinGroupV7.api),
   syncGroup: request('SyncGroup', syncGroupV5.api),
-  heartbeat: request('Heartbeat', heartbeatV4.api),
   leaveGroup: request('LeaveGroup', leaveGroupV5.api, leaveGroupV4.api),
   describeConfigs: request('DescribeConfigs', describeConfigsV4.api),
 };
+
 export class Wire {
   /** Whom to ask what every broker knows: those of the cluster as last known, then the configured ones. */
   #anyone: Broker[];
   readonly #bootstrap: Broker[];
-  readonly #pool: ConnectionPool;
+  readonly #pool: Connections;
   /** A broker answers the requests of a connection one after the other: joining would keep heartbeats and commits. */
-  readonly #joining: ConnectionPool;
+  readonly #joining: Connections;
   readonly #clock: Clock;
   readonly #versions = new WeakMap<Connection, Promise<BrokerVersions>>();
 
-  constructor(options: WireOptions, clock: Clock) {
+  constructor(options: WireOptions, clock: Clock, ports: WirePorts = plainPorts) {
     this.#bootstrap = options.brokers.map(parseBroker);
     this.#anyone = this.#bootstrap;
     this.#clock = clock;
-    const open = (requestTimeout: number): ConnectionPool =>
-      new ConnectionPool(options.clientId, {
-        connectTimeout: connectTimeoutMs,
-        requestTimeout,
-        ...options.connection,
-      });
+    const open = (timeoutMs: number): Connections =>
+      new Connections(
+        options.clientId,
+        options.access ?? {},
+        { connectTimeoutMs, requestTimeoutMs: timeoutMs },
+        { ...ports, clock },
+      );
     this.#pool = open(requestTimeoutMs);
     this.#joining = open(joinTimeoutMs);
+  }
+
+  /** Who we are to brokers. */
+  get access(): Access {
+    return this.#pool;
   }
 
   /** One request to one broker, in the newest version that both know. @throws {KafkaError} */
@@ -163,7 +181,7 @@ export class Wire {
         return versions.choose(asked).async(connection, ...args);
       });
     } catch (error) {
-      throw asKafkaError(doing, error);
+      throw asKafkaError(doing, error, this.access);
     }
   }
 
@@ -212,8 +230,12 @@ export class Wire {
       topics: new Map(
         answer.topics.map(({ name, topicId, partitions }) => {
           const leaders: number[] = [];
-          for (const partition of partitions) leaders[partition.partitionIndex] = partition.leaderId;
-          return [name!, { topic: name!, topicId, leaders }];
+          const epochs: number[] = [];
+          for (const { partitionIndex, leaderId, leaderEpoch } of partitions) {
+            leaders[partitionIndex] = leaderId;
+            epochs[partitionIndex] = leaderEpoch;
+          }
+          return [name!, { topic: name!, topicId, leaders, epochs }];
         }),
       ),
     };
@@ -247,6 +269,20 @@ export class Wire {
   }
 
   /**
+   * Asks, as a member that does not exist, whether we may read for this group: to find offsets it is enough to DESCRIBE it.
+   * @throws {KafkaError} `GROUP_AUTHORIZATION_FAILED` when we may not.
+   */
+  async mayRead(coordinator: Broker, group: string): Promise<void> {
+    const doing = `asking for the right to read as group ${group}`;
+    try {
+      await this.#send(doing, coordinator, requests.heartbeat, group, -1, 'frazil-doctor', null);
+    } catch (error) {
+      // Who may read is told that there is no such member, or no such group.
+      if (!(error instanceof KafkaError) || deniedOrAway.has(error.id)) throw error;
+    }
+  }
+
+  /**
    * Fetches from one broker. `topics` are in the order in which the broker fills the answer. Errors of single partitions
    * are in the answer.
    */
@@ -260,14 +296,16 @@ export class Wire {
           api.key,
           api.version,
           () => createFetch(api.version, asked),
-          api.version >= fetchByIdVersion ? parseFetchResponse : namedFetchResponseParser(asked.topics),
+          api.version >= fetchByIdVersion
+            ? parseFetchResponse
+            : namedFetchResponseParser(asked.answered ?? asked.topics),
           true,
           true,
           (error, answer) => (error ? reject(error) : resolve(answer!)),
         );
       });
     } catch (error) {
-      throw asKafkaError(doing, error);
+      throw asKafkaError(doing, error, this.access);
     }
   }
 
@@ -302,11 +340,43 @@ export class Wire {
     );
   }
 
+  /**
+   * Where the log's records up to a leader epoch end, per partition; -1 where the log cannot tell. `leaderEpoch` is the
+   * present leader's: a broker that is of another one refuses. @throws {KafkaError}
+   */
+  async offsetForLeaderEpoch(
+    broker: Broker,
+    topics: {
+      topic: string;
+      partitions: { partition: number; epoch: number; leaderEpoch: number }[];
+    }[],
+  ): Promise<{ topic: string; partition: number; end: number }[]> {
+    const answer = await this.#send(
+      `asking ${broker.host}:${broker.port} where leader epochs end of ${topics.map(({ topic }) => topic).join(', ')}`,
+      broker,
+      requests.offsetForLeaderEpoch,
+      consumerReplica,
+      topics.map(({ topic, partitions }) => ({
+        name: topic,
+        partitions: partitions.map(({ partition, epoch, leaderEpoch }) => ({
+          partitionIndex: partition,
+          currentLeaderEpoch: leaderEpoch,
+          leaderEpoch: epoch,
+        })),
+      })),
+    );
+    return answer.topics.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, endOffset }) => ({ topic, partition, end: Number(endOffset) })),
+    );
+  }
+
   async offsetFetch(
     coordinator: Broker,
     group: string,
     topics: { topic: string; partitions: number[] }[],
-  ): Promise<{ topic: string; partition: number; offset: number; metadata: string }[]> {
+  ): Promise<
+    { topic: string; partition: number; offset: number; epoch?: number | undefined; metadata: string }[]
+  > {
     const answer = await this.#send(
       `asking for the offsets of group ${group}`,
       coordinator,
@@ -326,10 +396,11 @@ export class Wire {
     return found.flatMap(({ name, partitions }) =>
       partitions
         .filter(({ committedOffset }) => committedOffset >= 0n)
-        .map(({ partitionIndex, committedOffset, metadata }) => ({
+        .map(({ partitionIndex, committedOffset, committedLeaderEpoch, metadata }) => ({
           topic: name,
           partition: partitionIndex,
           offset: Number(committedOffset),
+          epoch: committedLeaderEpoch < 0 ? undefined : committedLeaderEpoch,
           metadata: metadata ?? '',
         })),
     );
@@ -339,7 +410,10 @@ export class Wire {
     coordinator: Broker,
     group: string,
     member: GroupMember,
-    topics: { topic: string; partitions: { partition: number; offset: number }[] }[],
+    topics: {
+      topic: string;
+      partitions: { partition: number; offset: number; epoch?: number | undefined }[];
+    }[],
     metadata: string,
   ): Promise<void> {
     await this.#send(
@@ -352,10 +426,10 @@ export class Wire {
       member.instanceId,
       topics.map(({ topic, partitions }) => ({
         name: topic,
-        partitions: partitions.map(({ partition, offset }) => ({
+        partitions: partitions.map(({ partition, offset, epoch = -1 }) => ({
           partitionIndex: partition,
           committedOffset: BigInt(offset),
-          committedLeaderEpoch: -1,
+          committedLeaderEpoch: epoch,
           committedMetadata: metadata,
         })),
       })),
@@ -456,7 +530,7 @@ export class Wire {
     await this.#send(
       doing,
       coordinator,
-      optional.heartbeat,
+      requests.heartbeat,
       group,
       member.epoch,
       member.id,
@@ -494,21 +568,12 @@ interface OffsetFetchAnswer {
 }
 interface OffsetFetchTopic {
   name: string;
-  partitions: { partitionIndex: number; committedOffset: bigint; metadata: string | null | undefined }[];
-}
-
-export interface FetchRequest {
-  waitMs: number;
-  bytesMin: number;
-  bytesMax: number;
-  partitionBytesMax: number;
-  topics: readonly FetchTopic[];
-}
-
-export interface FetchTopic {
-  topic: string;
-  topicId: string;
-  partitions: { partition: number; offset: number }[];
+  partitions: {
+    partitionIndex: number;
+    committedOffset: bigint;
+    committedLeaderEpoch: number;
+    metadata: string | null | undefined;
+  }[];
 }
 
 export interface GroupHeartbeat {
@@ -529,37 +594,26 @@ export interface GroupHeartbeatAnswer {
 
 /** What all groups of consumers are. */
 const consumerProtocolType = 'consumer';
-/** The isolation level as a number: the string form is silently read as uncommitted. */
-const readCommitted = 1;
-/** Every fetch names all its partitions: no incremental session. */
-const noSession = { id: 0, epoch: -1 };
+/** What needs neither tokens nor signatures needs no ports. */
+const plainPorts: WirePorts = {
+  random: systemRandom,
+  fetch,
+  awsSigner: () => Promise.reject(new FatalError('signing for MSK: there is no signer')),
+  warn: () => {},
+};
+
+const deniedOrAway = new Set([
+  'GROUP_AUTHORIZATION_FAILED',
+  'NETWORK',
+  'REFUSED',
+  'COORDINATOR_NOT_AVAILABLE',
+]);
+
+/** Who asks is a consumer, not a replica. */
+const consumerReplica = -1;
 
 /** What a broker gives whose cluster is still operated as one from before topics had ids. */
 const noTopicId = '00000000-0000-0000-0000-000000000000';
-
-function createFetch(version: number, asked: FetchRequest): ReturnType<typeof fetchV17.createRequest> {
-  const { createRequest } = fetches.find(({ api }) => api.version === version)!;
-  return createRequest(
-    asked.waitMs,
-    asked.bytesMin,
-    asked.bytesMax,
-    readCommitted,
-    noSession.id,
-    noSession.epoch,
-    asked.topics.map(({ topic, topicId, partitions }) => ({
-      topicId: version >= fetchByIdVersion ? topicId : topic,
-      partitions: partitions.map(({ partition, offset }) => ({
-        partition,
-        currentLeaderEpoch: -1,
-        fetchOffset: BigInt(offset),
-        lastFetchedEpoch: -1,
-        partitionMaxBytes: asked.partitionBytesMax,
-      })),
-    })),
-    [],
-    '',
-  );
-}
 
 function parseBroker(text: string): Broker {
   const colon = text.lastIndexOf(':');

@@ -20,11 +20,11 @@ export async function createWorker(
   log: Log,
 ): Promise<Sink> {
   const { catalog, store, access } = await openCatalog(config);
-  const { topics, partitions } = config.source;
+  const { topics, partitions, clientRack } = config.source;
   const ports = { clock: systemClock, random: systemRandom, log };
   const source = new KafkaSource(
-    { group: config.pipeline, topics, partitions, membership: membershipOf(config) },
-    { ...ports, wire: openWire(config) },
+    { group: config.pipeline, topics, partitions, clientRack, membership: membershipOf(config) },
+    { ...ports, wire: openWire(config, log) },
   );
   const count = config.lanes === 'auto' ? Math.max(1, availableParallelism() - 1) : config.lanes;
   const stores = { settings: storeSettings(config), access };
@@ -51,6 +51,7 @@ function sinkOptions(config: Config, untilCaughtUp: boolean): SinkOptions {
     startAt: source.startAt,
     onGap: source.onGap,
     onTopicRecreated: source.onTopicRecreated,
+    onTruncation: source.onTruncation,
     tables: config.tables.map((table) => tableOptions(config, table)),
     commit: { intervalMs: commit.interval, bytes: commit.bytes, rows: commit.rows },
     heldBytesMax: config.memory.held,

@@ -50,6 +50,8 @@ test('a short configuration is enough: the rest has defaults', () => {
       startAt: 'earliest',
       onGap: 'halt',
       onTopicRecreated: 'halt',
+      onTruncation: 'halt',
+      accessGrace: 15_000,
     },
     decode: {
       key: { format: 'bytes' },
@@ -88,6 +90,7 @@ source:
   startAt: 2026-03-01T12:00:00+02:00
   onGap: skip
   onTopicRecreated: restart
+  onTruncation: skip
 decode:
   key: { format: string }
   value: { format: json, envelope: connect, epoch: us }
@@ -124,6 +127,7 @@ shutdown: { grace: 0s }
       startAt: Date.UTC(2026, 2, 1, 10),
       onGap: 'skip',
       onTopicRecreated: 'restart',
+      onTruncation: 'skip',
     },
     decode: { key: { format: 'string' }, value: { envelope: 'connect', epoch: 'us' }, onError: 'skip' },
     catalog: { path: '/var/catalog.db', name: 'lake', warehouse: 'file:///var/wh' },

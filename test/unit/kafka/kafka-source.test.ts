@@ -18,6 +18,7 @@ class FakeWire {
   /** Errors that the next requests of a kind end with. */
   readonly refusals = new Map<string, Error[]>();
   leaders = [1, 2, 1];
+  epochs = [0, 0, 0];
   coordinatorNode = 1;
   offsets: Record<string, number> = {};
   committed: unknown[] = [];
@@ -38,7 +39,10 @@ class FakeWire {
       clusterId: 'cluster-1',
       brokers: new Map([1, 2].map((node) => [node, { host: `b${node}`, port: 9092 }])),
       topics: new Map(
-        topics.map((topic) => [topic, { topic, topicId: `id-${topic}`, leaders: [...this.leaders] }]),
+        topics.map((topic) => {
+          const [leaders, epochs] = [[...this.leaders], [...this.epochs]];
+          return [topic, { topic, topicId: `id-${topic}`, leaders, epochs }];
+        }),
       ),
     };
   }
@@ -59,6 +63,20 @@ class FakeWire {
         topic,
         partition,
         offset: this.offsets[`${topic}-${partition} ${timestamp}`] ?? -1,
+      })),
+    );
+  }
+
+  async offsetForLeaderEpoch(
+    { host }: { host: string },
+    topics: { topic: string; partitions: { partition: number; epoch: number; leaderEpoch: number }[] }[],
+  ): Promise<{ topic: string; partition: number; end: number }[]> {
+    await this.#ask('offsetForLeaderEpoch', `${host} ${JSON.stringify(topics[0]!.partitions)}`);
+    return topics.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, epoch }) => ({
+        topic,
+        partition,
+        end: partition === 2 ? -1 : epoch * 10,
       })),
     );
   }
@@ -279,4 +297,38 @@ test('close ends everything, and closes the connections last', async () => {
 test('a topic-partition is named as Kafka names it', () => {
   expect(keyOf({ topic: 'a-b.c', partition: 12 })).toBe('a-b.c-12');
   expect(parseKey('a-b.c-12')).toEqual({ topic: 'a-b.c', partition: 12 });
+});
+
+describe('leader epochs', () => {
+  test('are asked of each leader, as the leader that it is; what it cannot tell is absent', async () => {
+    wire.epochs = [4, 5, 6];
+    const source = await started();
+    const ends = await source.epochEnds(all.map((each) => ({ ...each, epoch: 3 })));
+    expect([...ends]).toEqual([
+      ['orders-0', 30],
+      ['orders-1', 30],
+    ]);
+    expect(wire.asked).toEqual([
+      'offsetForLeaderEpoch b1 [{"partition":0,"epoch":3,"leaderEpoch":4},{"partition":2,"epoch":3,"leaderEpoch":6}]',
+      'offsetForLeaderEpoch b2 [{"partition":1,"epoch":3,"leaderEpoch":5}]',
+    ]);
+  });
+
+  test('of the metadata move forward only: a broker that lags behind does not bring back an old leader', async () => {
+    wire.leaders = [1, 1, 1];
+    wire.epochs = [4, 4, 4];
+    for (const key of ['orders-0', 'orders-1', 'orders-2']) wire.offsets[`${key} -2`] = 0;
+    const source = await started();
+    wire.leaders = [2, 2, 1];
+    wire.epochs = [3, 5, 4];
+    wire.refuse('listOffsets', refusal('NOT_LEADER_OR_FOLLOWER'));
+    await finished(source.listOffsets(all, 'earliest'));
+    expect(wire.asked.slice(-2)).toEqual(['listOffsets b1 -2', 'listOffsets b2 -2']);
+    wire.asked.length = 0;
+    await source.epochEnds(all.slice(0, 2).map((each) => ({ ...each, epoch: 3 })));
+    expect(wire.asked).toEqual([
+      'offsetForLeaderEpoch b1 [{"partition":0,"epoch":3,"leaderEpoch":4}]',
+      'offsetForLeaderEpoch b2 [{"partition":1,"epoch":3,"leaderEpoch":5}]',
+    ]);
+  });
 });
