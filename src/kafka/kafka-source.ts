@@ -1,5 +1,5 @@
 import type { Broker } from '@platformatic/kafka';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Random, uuid } from '../base/random.ts';
@@ -185,10 +185,8 @@ export class KafkaSource implements Source {
         log,
         join: async (request) => {
           // By joining it becomes another member: what the one before has to commit is committed first.
-          await Promise.race([
-            Promise.allSettled(this.#committing),
-            clock.sleep(this.#committing.size > 0 ? lastCommitsMs : 0),
-          ]);
+          const committed = (): Promise<unknown> => Promise.allSettled(this.#committing);
+          await withDeadline(clock, lastCommitsMs, 'committing the last offsets', committed).catch(() => {});
           return this.#atCoordinator((broker) => wire.joinGroup(broker, group, request));
         },
         sync: (member, assignor, assignments) =>

@@ -129,14 +129,14 @@ class Group {
     return this.#membership!;
   }
 
-  async join(): Promise<void> {
+  async join(instanceId: string | null = null): Promise<void> {
     const tell =
       (what: string) =>
       (topicPartitions: readonly TopicPartition[], ...more: unknown[]): void => {
         this.told.push([what, ...topicPartitions.map(keyOf), ...more].join(' '));
       };
     this.#membership = joinConsumerGroup(
-      { topics: ['orders', 'users'], memberId: 'me', instanceId: null, rebalanceTimeoutMs },
+      { topics: ['orders', 'users'], memberId: 'me', instanceId, rebalanceTimeoutMs },
       {
         clock: this.clock,
         log: silentLog,
@@ -402,6 +402,29 @@ describe('trouble on the way', () => {
     expect(group.member.member.epoch).toBe(group.coordinator.epoch);
   });
 
+  test('that the group is gone, which an empty one may be: all is lost, and joining makes it anew', async () => {
+    await joined('o-0');
+    group.coordinator.fail(refusal('GROUP_ID_NOT_FOUND'));
+    await group.clock.pass(5_500);
+    expect(group.tidings()).toEqual(['lost orders-0', 'assigned orders-0(o)']);
+  });
+
+  test.each(['GROUP_ID_NOT_FOUND', 'UNSUPPORTED_VERSION'])(
+    'that there is no such group here: %s',
+    async (id) => {
+      group.coordinator.fail(refusal(id));
+      await group.join();
+      expect(group.tidings()).toEqual([expect.stringContaining(`failed heartbeat: ${id}`)]);
+    },
+  );
+
+  test('that brokers speak the protocol no more: all is lost first', async () => {
+    await joined('o-0');
+    group.coordinator.fail(refusal('UNSUPPORTED_VERSION'));
+    await group.clock.pass(5_000);
+    expect(group.tidings()).toEqual(['lost orders-0', 'failed heartbeat: UNSUPPORTED_VERSION']);
+  });
+
   test('that will not pass fails, once, and ends the membership', async () => {
     await joined('o-0');
     group.coordinator.fail(refusal('GROUP_AUTHORIZATION_FAILED'));
@@ -511,5 +534,38 @@ describe('leaving', () => {
     await group.member.leave();
     await group.clock.pass(60_000);
     expect(group.beats()).toEqual([]);
+  });
+});
+
+describe('a static member', () => {
+  test('names its instance, and leaves so that it can come back', async () => {
+    group.coordinator.target = ['o-0'];
+    await group.join('one');
+    await group.member.leave();
+    const said = group.coordinator.beats.map(({ memberEpoch, instanceId }) => [memberEpoch, instanceId]);
+    expect(said).toEqual([
+      [0, 'one'],
+      [2, 'one'],
+      [-2, 'one'],
+    ]);
+  });
+
+  test('waits for the session of one that was killed', async () => {
+    group.coordinator.target = ['o-0'];
+    group.coordinator.fail(refusal('UNRELEASED_INSTANCE_ID'), 90);
+    await group.join('one');
+    await group.clock.pass(46_000);
+    expect(group.tidings()).toEqual(['assigned orders-0(o)']);
+  });
+
+  test('whose instance goes on to be taken is told so in the end', async () => {
+    group.coordinator.fail(refusal('UNRELEASED_INSTANCE_ID'), 1_000);
+    await group.join('one');
+    await group.clock.pass(90_000);
+    expect(group.tidings()).toEqual([]);
+    await group.clock.pass(1_000);
+    expect(group.tidings()).toEqual([
+      'failed heartbeat: UNRELEASED_INSTANCE_ID: another worker runs with the same source.groupInstanceId: give each its own',
+    ]);
   });
 });
