@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /** These end processes and sessions, and wait for what follows within a time that a busy machine could miss. */
 const alone = [
-  'test/integration/kafka/{clusters,group,outages}.test.ts',
-  'test/e2e/{crash,demo,failures}.test.ts',
+  'test/integration/kafka/{clusters,group,group-classic,outages}.test.ts',
+  'test/e2e/{crash,demo,failures,groups}.test.ts',
 ];
 
 /** What both of real parts need. */

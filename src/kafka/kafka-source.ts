@@ -1,12 +1,15 @@
 import type { Broker } from '@platformatic/kafka';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Random, uuid } from '../base/random.ts';
 import { type RetryPolicy, retry } from '../base/retry.ts';
-import { KafkaError } from './errors.ts';
+import type { AssignorName } from './assignor.ts';
+import { joinClassicGroup } from './classic-group.ts';
+import { joinConsumerGroup } from './consumer-group.ts';
+import { isNoConsumerGroup, KafkaError } from './errors.ts';
 import { Fetcher } from './fetcher.ts';
-import { type GroupMembership, joinGroup } from './group.ts';
+import type { GroupEvents, GroupMembership } from './group.ts';
 import type {
   AssignedPartition,
   ClusterTopics,
@@ -24,13 +27,28 @@ export interface KafkaSourceOptions {
   topics: readonly string[];
   /** A fixed assignment instead of membership: partitions per topic. */
   partitions?: Readonly<Record<string, readonly number[]>> | undefined;
+  membership?: Partial<MembershipOptions>;
   /** Where this program runs, as brokers name it: replicas there are fetched from (KIP-392). */
   clientRack?: string | undefined;
   /** A record batch of more than this, compressed or decompressed, is refused. */
   batchBytesMax?: number | undefined;
-  /** How long a worker may take to land what it holds when partitions move (KIP-848). */
-  rebalanceTimeoutMs?: number;
 }
+
+/** How a worker is a member of its group. */
+export interface MembershipOptions {
+  /** `auto`: `consumer` (KIP-848), or `classic` where the brokers or the group do not have that. */
+  protocol: GroupProtocol;
+  /** Makes it a static member: its partitions wait for it while it restarts. */
+  instanceId: string | null;
+  /** Of the classic protocol, the best first. */
+  assignors: readonly AssignorName[];
+  /** Of the classic protocol; by the other one it is the group's configuration on the broker. */
+  sessionTimeoutMs: number;
+  /** How long a worker may take to land what it holds when partitions move. */
+  rebalanceTimeoutMs: number;
+}
+
+export type GroupProtocol = 'auto' | 'consumer' | 'classic';
 
 export interface KafkaSourcePorts {
   wire: Wire;
@@ -39,7 +57,15 @@ export interface KafkaSourcePorts {
   log: Log;
 }
 
-const rebalanceTimeoutMs = 60_000;
+const defaultMembership: MembershipOptions = {
+  protocol: 'auto',
+  instanceId: null,
+  assignors: ['cooperative-sticky'],
+  sessionTimeoutMs: 45_000,
+  rebalanceTimeoutMs: 60_000,
+};
+/** Joining does not wait longer than this for offsets to be committed by the member that it was. */
+const lastCommitsMs = 5_000;
 /** For questions that are asked once: offsets, metadata, coordinators. */
 const askPolicy: RetryPolicy = { attemptsMax: 60, totalMs: 60_000, waitMinMs: 100, waitMaxMs: 2_000 };
 
@@ -60,6 +86,7 @@ export class KafkaSource implements Source {
   /** Which topic each assigned topic-partition is one of: positions are those of that topic, whatever comes after it. */
   readonly #topicIds = new Map<TopicPartitionKey, string>();
   #membership: GroupMembership | undefined;
+  readonly #committing = new Set<Promise<void>>();
   #closed = false;
 
   constructor(options: KafkaSourceOptions, ports: KafkaSourcePorts) {
@@ -112,29 +139,65 @@ export class KafkaSource implements Source {
   }
 
   #join(emit: (event: SourceEvent) => void): void {
-    const { clock, log, random, wire } = this.#ports;
-    this.#membership = joinGroup(
-      {
-        topics: this.#options.topics,
-        memberId: uuid(random),
-        rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs ?? rebalanceTimeoutMs,
+    const events: GroupEvents = {
+      onAssigned: (topicPartitions) => this.#assign(topicPartitions, emit),
+      onRevoked: (topicPartitions, withinMs) => {
+        this.#fetcher.stop(topicPartitions);
+        emit({ type: 'revoked', topicPartitions, withinMs });
       },
+      onLost: (topicPartitions) => {
+        this.#disown(topicPartitions);
+        emit({ type: 'lost', topicPartitions });
+      },
+      onFailed: (error) => emit({ type: 'failed', error }),
+    };
+    const options = { ...defaultMembership, ...this.#options.membership };
+    if (options.protocol === 'classic') return this.#joinClassic(options, events);
+    this.#joinConsumer(options, {
+      ...events,
+      onFailed: (error) => {
+        if (options.protocol !== 'auto' || !isNoConsumerGroup(error)) return events.onFailed(error);
+        this.#ports.log.info('joining the group by the classic protocol', { reason: error.message });
+        if (!this.#closed) this.#joinClassic(options, events);
+      },
+    });
+  }
+
+  #joinConsumer(options: MembershipOptions, events: GroupEvents): void {
+    const { clock, log, random, wire } = this.#ports;
+    const { group, topics } = this.#options;
+    this.#membership = joinConsumerGroup(
+      { ...options, topics, memberId: uuid(random) },
       {
+        ...events,
         clock,
         log,
-        heartbeat: (beat) =>
-          this.#atCoordinator((coordinator) => wire.groupHeartbeat(coordinator, this.#options.group, beat)),
+        heartbeat: (beat) => this.#atCoordinator((broker) => wire.groupHeartbeat(broker, group, beat)),
         topicName: (topicId) => this.#topicName(topicId),
-        onAssigned: (topicPartitions) => this.#assign(topicPartitions, emit),
-        onRevoked: (topicPartitions, withinMs) => {
-          this.#fetcher.stop(topicPartitions);
-          emit({ type: 'revoked', topicPartitions, withinMs });
+      },
+    );
+  }
+
+  #joinClassic(options: MembershipOptions, events: GroupEvents): void {
+    const { clock, log, wire } = this.#ports;
+    const { group, topics } = this.#options;
+    this.#membership = joinClassicGroup(
+      { ...options, topics },
+      {
+        ...events,
+        clock,
+        log,
+        join: async (request) => {
+          // By joining it becomes another member: what the one before has to commit is committed first.
+          const committed = (): Promise<unknown> => Promise.allSettled(this.#committing);
+          await withDeadline(clock, lastCommitsMs, 'committing the last offsets', committed).catch(() => {});
+          return this.#atCoordinator((broker) => wire.joinGroup(broker, group, request));
         },
-        onLost: (topicPartitions) => {
-          this.#disown(topicPartitions);
-          emit({ type: 'lost', topicPartitions });
-        },
-        onFailed: (error) => emit({ type: 'failed', error }),
+        sync: (member, assignor, assignments) =>
+          this.#atCoordinator((broker) => wire.syncGroup(broker, group, member, assignor, assignments)),
+        heartbeat: (member) => this.#atCoordinator((broker) => wire.heartbeat(broker, group, member)),
+        leave: (member) => this.#atCoordinator((broker) => wire.leaveGroup(broker, group, member)),
+        topics: (names) => wire.existingTopics(names),
       },
     );
   }
@@ -196,10 +259,8 @@ export class KafkaSource implements Source {
       topics.set(topic, [...(topics.get(topic) ?? []), { partition, offset, epoch: epochs.get(key) }]);
     }
     // Outside of a membership the offsets of an empty group may be moved by anyone.
-    const member = this.#membership
-      ? { id: this.#membership.memberId, epoch: this.#membership.memberEpoch }
-      : { id: '', epoch: -1 };
-    await this.#atCoordinator((coordinator) =>
+    const member = this.#membership?.member ?? { id: '', epoch: -1, instanceId: null };
+    const committing = this.#atCoordinator((coordinator) =>
       this.#ports.wire.offsetCommit(
         coordinator,
         this.#options.group,
@@ -208,6 +269,8 @@ export class KafkaSource implements Source {
         metadata,
       ),
     );
+    this.#committing.add(committing);
+    await committing.finally(() => this.#committing.delete(committing));
   }
 
   async listOffsets(

@@ -2,7 +2,6 @@ import {
   type API,
   type Broker,
   type Connection,
-  consumerGroupHeartbeatV0,
   consumerGroupHeartbeatV1,
   describeConfigsV4,
   findCoordinatorV3,
@@ -10,6 +9,11 @@ import {
   findCoordinatorV5,
   findCoordinatorV6,
   heartbeatV4,
+  joinGroupV7,
+  joinGroupV8,
+  joinGroupV9,
+  leaveGroupV4,
+  leaveGroupV5,
   listOffsetsV6,
   listOffsetsV7,
   listOffsetsV8,
@@ -23,11 +27,13 @@ import {
   offsetFetchV9,
   offsetForLeaderEpochV3,
   offsetForLeaderEpochV4,
+  syncGroupV5,
 } from '@platformatic/kafka';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
 import type { AccessSettings } from './access.ts';
+import type { JoinAnswer, JoinRequest, MemberBytes } from './classic-group.ts';
 import { type ConnectionPorts, Connections } from './connections.ts';
 import { type Access, asKafkaError, KafkaError } from './errors.ts';
 import {
@@ -38,6 +44,7 @@ import {
   readCommitted,
 } from './fetch-request.ts';
 import { type FetchResponse, namedFetchResponseParser, parseFetchResponse } from './fetch-response.ts';
+import type { GroupMember } from './group.ts';
 import { BrokerVersions, type Request, request } from './versions.ts';
 
 /**
@@ -74,6 +81,8 @@ export type WirePorts = Omit<ConnectionPorts, 'clock'>;
 const connectTimeoutMs = 5_000;
 /** The client's own limit on an answer. Fetches wait at the broker for less than this. */
 const requestTimeoutMs = 30_000;
+/** For an answer that comes when all members of a group have joined: longer than a member may take to do so. */
+const joinTimeoutMs = 90_000;
 
 /** The requests used, in all versions from Apache Kafka 2.8 on. */
 const requests = {
@@ -109,18 +118,20 @@ const requests = {
 };
 /** These a broker may lack, and we do without. */
 const optional = {
-  consumerGroupHeartbeat: request(
-    'ConsumerGroupHeartbeat',
-    consumerGroupHeartbeatV1.api,
-    consumerGroupHeartbeatV0.api,
-  ),
+  consumerGroupHeartbeat: request('ConsumerGroupHeartbeat', consumerGroupHeartbeatV1.api),
+  joinGroup: request('JoinGroup', joinGroupV9.api, joinGroupV8.api, joinGroupV7.api),
+  syncGroup: request('SyncGroup', syncGroupV5.api),
+  leaveGroup: request('LeaveGroup', leaveGroupV5.api, leaveGroupV4.api),
   describeConfigs: request('DescribeConfigs', describeConfigsV4.api),
 };
+
 export class Wire {
   /** Whom to ask what every broker knows: those of the cluster as last known, then the configured ones. */
   #anyone: Broker[];
   readonly #bootstrap: Broker[];
   readonly #pool: Connections;
+  /** A broker answers the requests of a connection one after the other: joining would keep heartbeats and commits. */
+  readonly #joining: Connections;
   readonly #clock: Clock;
   readonly #versions = new WeakMap<Connection, Promise<BrokerVersions>>();
 
@@ -128,12 +139,15 @@ export class Wire {
     this.#bootstrap = options.brokers.map(parseBroker);
     this.#anyone = this.#bootstrap;
     this.#clock = clock;
-    this.#pool = new Connections(
-      options.clientId,
-      options.access ?? {},
-      { connectTimeoutMs, requestTimeoutMs },
-      { ...ports, clock },
-    );
+    const open = (timeoutMs: number): Connections =>
+      new Connections(
+        options.clientId,
+        options.access ?? {},
+        { connectTimeoutMs, requestTimeoutMs: timeoutMs },
+        { ...ports, clock },
+      );
+    this.#pool = open(requestTimeoutMs);
+    this.#joining = open(joinTimeoutMs);
   }
 
   /** Who we are to brokers. */
@@ -142,16 +156,27 @@ export class Wire {
   }
 
   /** One request to one broker, in the newest version that both know. @throws {KafkaError} */
-  async #send<A extends unknown[], R>(
+  #send<A extends unknown[], R>(
     doing: string,
     broker: Broker | 'any',
     asked: Request<A, R>,
     ...args: A
   ): Promise<R> {
+    const connecting = (): Promise<Connection> =>
+      broker === 'any' ? this.#pool.getFirstAvailable(this.#anyone) : this.#pool.get(broker);
+    return this.#ask(doing, connecting, requestTimeoutMs, asked, args);
+  }
+
+  async #ask<A extends unknown[], R>(
+    doing: string,
+    connecting: () => Promise<Connection>,
+    timeoutMs: number,
+    asked: Request<A, R>,
+    args: A,
+  ): Promise<R> {
     try {
-      return await withDeadline(this.#clock, connectTimeoutMs * 2 + requestTimeoutMs, doing, async () => {
-        const connection =
-          broker === 'any' ? await this.#pool.getFirstAvailable(this.#anyone) : await this.#pool.get(broker);
+      return await withDeadline(this.#clock, connectTimeoutMs * 2 + timeoutMs, doing, async () => {
+        const connection = await connecting();
         const versions = await this.#versionsOf(connection);
         return versions.choose(asked).async(connection, ...args);
       });
@@ -214,6 +239,26 @@ export class Wire {
         }),
       ),
     };
+  }
+
+  /** Those of the named topics that exist and may be read. @throws {KafkaError} */
+  async existingTopics(
+    topics: readonly string[],
+  ): Promise<Map<string, { topicId: string; partitions: number }>> {
+    let found: MetadataAnswer['topics'];
+    try {
+      found = (await this.#send('looking for topics', 'any', requests.metadata, [...topics], false, false))
+        .topics;
+    } catch (error) {
+      const partial = ((error as Error).cause as { response?: MetadataAnswer } | undefined)?.response;
+      if (!partial?.topics) throw error;
+      found = partial.topics;
+    }
+    return new Map(
+      found
+        .filter(({ errorCode }) => errorCode === 0)
+        .map(({ name, topicId, partitions }) => [name!, { topicId, partitions: partitions.length }]),
+    );
   }
 
   async coordinator(group: string): Promise<Broker> {
@@ -364,7 +409,7 @@ export class Wire {
   async offsetCommit(
     coordinator: Broker,
     group: string,
-    member: { id: string; epoch: number },
+    member: GroupMember,
     topics: {
       topic: string;
       partitions: { partition: number; offset: number; epoch?: number | undefined }[];
@@ -378,7 +423,7 @@ export class Wire {
       group,
       member.epoch,
       member.id,
-      null,
+      member.instanceId,
       topics.map(({ topic, partitions }) => ({
         name: topic,
         partitions: partitions.map(({ partition, offset, epoch = -1 }) => ({
@@ -404,7 +449,7 @@ export class Wire {
       group,
       beat.memberId,
       beat.memberEpoch,
-      null,
+      beat.instanceId,
       null,
       beat.rebalanceTimeoutMs,
       beat.topics === null ? null : [...beat.topics],
@@ -421,6 +466,83 @@ export class Wire {
     };
   }
 
+  /** Joins a group by the classic protocol; answered when all its members have. */
+  async joinGroup(coordinator: Broker, group: string, asked: JoinRequest): Promise<JoinAnswer> {
+    const doing = `joining group ${group}`;
+    try {
+      const answer = await this.#ask(
+        doing,
+        () => this.#joining.get(coordinator),
+        joinTimeoutMs,
+        optional.joinGroup,
+        [
+          group,
+          asked.sessionTimeoutMs,
+          asked.rebalanceTimeoutMs,
+          asked.memberId,
+          asked.instanceId,
+          consumerProtocolType,
+          [...asked.protocols],
+          null,
+        ],
+      );
+      return {
+        memberId: answer.memberId,
+        generation: answer.generationId,
+        assignor: answer.protocolName ?? '',
+        leader: answer.leader,
+        skipAssignment: answer.skipAssignment ?? false,
+        members: answer.members.map(({ memberId, groupInstanceId, metadata }) => ({
+          memberId,
+          instanceId: groupInstanceId ?? null,
+          metadata,
+        })),
+      };
+    } catch (error) {
+      // The answer has an id beside the error, by which the member is known from now on.
+      const { response } = ((error as Error).cause ?? {}) as { response?: { memberId: string } };
+      if (!(error instanceof KafkaError) || error.id !== 'MEMBER_ID_REQUIRED' || !response) throw error;
+      const { memberId } = response;
+      return { memberId, generation: -1, assignor: '', leader: '', skipAssignment: false, members: [] };
+    }
+  }
+
+  /** What the group has assigned to this member, as its leader says; answered when that has said it. */
+  async syncGroup(
+    coordinator: Broker,
+    group: string,
+    member: GroupMember,
+    assignor: string,
+    assignments: readonly MemberBytes[],
+  ): Promise<Buffer> {
+    const answer = await this.#ask(
+      `asking group ${group} for the assignment`,
+      () => this.#joining.get(coordinator),
+      joinTimeoutMs,
+      optional.syncGroup,
+      [group, member.epoch, member.id, member.instanceId, consumerProtocolType, assignor, [...assignments]],
+    );
+    return answer.assignment;
+  }
+
+  async heartbeat(coordinator: Broker, group: string, member: GroupMember): Promise<void> {
+    const doing = `heartbeat of group ${group}`;
+    await this.#send(
+      doing,
+      coordinator,
+      requests.heartbeat,
+      group,
+      member.epoch,
+      member.id,
+      member.instanceId,
+    );
+  }
+
+  async leaveGroup(coordinator: Broker, group: string, member: GroupMember): Promise<void> {
+    const members = [{ memberId: member.id, groupInstanceId: member.instanceId, reason: null }];
+    await this.#send(`leaving group ${group}`, coordinator, optional.leaveGroup, group, members);
+  }
+
   /** A broker-side setting of a topic or group, undefined when it is not told. */
   async config(type: 'topic' | 'group', name: string, setting: string): Promise<string | undefined> {
     const resourceType = type === 'topic' ? 2 : 32;
@@ -434,7 +556,7 @@ export class Wire {
   }
 
   async close(): Promise<void> {
-    await this.#pool.close().catch(() => {});
+    await Promise.allSettled([this.#pool.close(), this.#joining.close()]);
   }
 }
 
@@ -456,7 +578,8 @@ interface OffsetFetchTopic {
 
 export interface GroupHeartbeat {
   memberId: string;
-  /** 0 joins, -1 leaves. */
+  instanceId: string | null;
+  /** 0 joins, -1 leaves, -2 leaves to come back. */
   memberEpoch: number;
   rebalanceTimeoutMs: number;
   topics: readonly string[] | null;
@@ -469,6 +592,8 @@ export interface GroupHeartbeatAnswer {
   assignment: readonly { topicId: string; partitions: readonly number[] }[] | null;
 }
 
+/** What all groups of consumers are. */
+const consumerProtocolType = 'consumer';
 /** What needs neither tokens nor signatures needs no ports. */
 const plainPorts: WirePorts = {
   random: systemRandom,

@@ -44,6 +44,9 @@ test('a short configuration is enough: the rest has defaults', () => {
     source: {
       brokers: ['kafka:9092'],
       topics: ['orders'],
+      groupProtocol: 'auto',
+      assignors: ['cooperative-sticky'],
+      sessionTimeout: 45_000,
       startAt: 'earliest',
       batchBytesMax: 100_000_000,
       onGap: 'halt',
