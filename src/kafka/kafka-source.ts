@@ -145,9 +145,9 @@ export class KafkaSource implements Source {
         this.#fetcher.stop(topicPartitions);
         emit({ type: 'revoked', topicPartitions, withinMs });
       },
-      onLost: (topicPartitions) => {
+      onLost: (topicPartitions, cause) => {
         this.#disown(topicPartitions);
-        emit({ type: 'lost', topicPartitions });
+        emit({ type: 'lost', topicPartitions, cause });
       },
       onFailed: (error) => emit({ type: 'failed', error }),
     };
