@@ -8,7 +8,7 @@ import { type Check, failed, type Outcome, ok, once, skipped, succeeds, warning 
 
 export type Cluster = Pick<
   Wire,
-  'metadata' | 'coordinator' | 'config' | 'listOffsets' | 'offsetFetch' | 'fetch'
+  'metadata' | 'coordinator' | 'config' | 'listOffsets' | 'offsetFetch' | 'fetch' | 'mayRead' | 'access'
 >;
 
 type Source = Config['source'];
@@ -62,12 +62,23 @@ async function checkBrokers(
   const names = brokers.map(({ host, port }) => `${host}:${port}`);
   const answers = await Promise.allSettled(brokers.map((broker) => cluster.listOffsets(broker, [], latest)));
   const silent = names.filter((_, i) => answers[i]!.status === 'rejected');
-  if (silent.length === 0) return ok(`cluster ${metadata.clusterId}: ${names.join(', ')} answer`);
+  if (silent.length === 0) {
+    const { principal } = cluster.access;
+    const found = `cluster ${metadata.clusterId}: ${names.join(', ')} answer`;
+    return checkLogin(`${found}${principal === undefined ? '' : `; to them we are ${principal}`}`, source);
+  }
   const reason = answers.find((answer) => answer.status === 'rejected')!.reason as unknown;
   return failed(
     `${source.brokers.join(', ')} name ${silent.join(', ')}, which cannot be reached: ${messageOf(reason)}`,
     'the addresses in advertised.listeners must be reachable from here',
   );
+}
+
+/** What is said in a login that others could repeat must not be heard. */
+function checkLogin(found: string, { tls, sasl }: Source): Outcome {
+  const isHeard = !tls && (sasl?.mechanism === 'PLAIN' || sasl?.mechanism === 'OAUTHBEARER');
+  if (!isHeard) return ok(found);
+  return warning(`${found}; without TLS the secret of the login can be read on its way`, 'set source.tls');
 }
 
 async function checkTopic(
@@ -110,7 +121,7 @@ async function readOne(
     bytesMin: 0,
     bytesMax: 1,
     partitionBytesMax: 1,
-    topics: [{ topicId, partitions: [{ partition: 0, offset: end.offset }] }],
+    topics: [{ topic, topicId, partitions: [{ partition: 0, offset: end.offset }] }],
   });
   const code = partitions[0]?.errorCode ?? 0;
   if (code === 0) return;
@@ -129,7 +140,8 @@ async function checkRetention(
     (text) => (text === undefined ? undefined : Number(text)),
     () => undefined,
   );
-  if (retentionMs === undefined) return ok(`${found}, readable; retention.ms is not told`);
+  if (retentionMs === undefined)
+    return ok(`${found}, readable; retention.ms is not told (DESCRIBE_CONFIGS on the topic would show it)`);
   const kept = `${found}, readable; retention.ms ${retentionMs}`;
   const fix = 'raise retention.ms, or lower commit.interval';
   if (retentionMs < 0) return ok(`${found}, readable; kept for ever`);
@@ -150,6 +162,7 @@ async function checkGroup(
     const coordinator = await cluster.coordinator(group);
     return { coordinator, offsets: await cluster.offsetFetch(coordinator, group, asked) };
   });
+  await cluster.mayRead(coordinator, group);
   const place = `coordinator ${coordinator.host}:${coordinator.port}`;
   return ok(
     `${place}; group ${group} ${offsets.length > 0 ? 'has committed offsets' : 'has not committed yet'}`,

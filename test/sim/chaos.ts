@@ -94,6 +94,7 @@ export class Chaos {
         (moment) => this.#retainBehindLane(moment, 600),
       ],
       ['another topic', features.recreations, (moment) => this.#recreate(moment)],
+      ['truncation', features.truncations, (moment) => this.#truncate(moment)],
       ['a partition more', features.growth, (moment) => this.#grow(moment)],
       ['amnesia', features.amnesia, () => this.#sim.broker.forgetOffsets()],
       ['credentials expire', features.expiry, (moment) => this.#expire(moment)],
@@ -108,13 +109,27 @@ export class Chaos {
     const moment = world.moment('trouble', n);
     world.after(moment.float() * 2 * features.troubleMs, () => {
       if (world.nowMs > untilMs) return;
-      // Which one is drawn from all that there are, so that it stays the same when a feature is taken away.
-      let [name, has, run] = this.#troubles[moment.below(this.#troubles.length)]!;
-      while (!has) [name, has, run] = this.#troubles[moment.below(this.#troubles.length)]!;
+      const [name, run] = this.#drawTrouble(n);
       // An outage is enough: whoever is in it shall live to see its end.
       if (!world.isOut && moment.happens(name, 1)) run(moment);
       this.keepOn(untilMs, n + 1);
     });
+  }
+
+  /**
+   * Each draws a number and the greatest has it: it stays the same when another is taken away with its feature, or is new
+   * in the list.
+   */
+  #drawTrouble(n: number): [string, (moment: Moment) => void] {
+    let most = -1;
+    let drawn: [string, (moment: Moment) => void] | undefined;
+    for (const [name, has, run] of this.#troubles) {
+      const number = has ? this.#sim.world.moment(name, n).float() : -1;
+      if (number <= most) continue;
+      most = number;
+      drawn = [name, run];
+    }
+    return drawn!;
   }
 
   #alive(): SimWorker[] {
@@ -195,6 +210,17 @@ export class Chaos {
     this.#sim.world.note(`topic ${topic} is deleted and made anew`);
     this.#sim.happened.add('recreation');
     this.#sim.broker.recreate(topic);
+  }
+
+  #truncate(moment: Moment): void {
+    const { broker, world, happened } = this.#sim;
+    const keys = [...broker.logs.keys()];
+    const key = keys[moment.below(keys.length)]!;
+    const { end } = broker.logs.get(key)!;
+    const cutAt = broker.logs.get(key)!.cut(moment.below(4));
+    if (cutAt === undefined) return;
+    happened.add('truncation');
+    world.note(`unclean election: ${key} ends at ${cutAt}, before at ${end}`);
   }
 
   #grow(moment: Moment): void {
