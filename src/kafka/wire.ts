@@ -118,7 +118,10 @@ const requests = {
 };
 /** These a broker may lack, and we do without. */
 const optional = {
-  consumerGroupHeartbeat: request('ConsumerGroupHeartbeat', consumerGroupHeartbeatV1.api),
+  consumerGroupHeartbeat: {
+    ...request('ConsumerGroupHeartbeat', consumerGroupHeartbeatV1.api),
+    advice: 'it came with Apache Kafka 4.0: set source.groupProtocol to auto or classic',
+  },
   joinGroup: request('JoinGroup', joinGroupV9.api, joinGroupV8.api, joinGroupV7.api),
   syncGroup: request('SyncGroup', syncGroupV5.api),
   leaveGroup: request('LeaveGroup', leaveGroupV5.api, leaveGroupV4.api),
