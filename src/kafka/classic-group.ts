@@ -270,7 +270,7 @@ class ClassicMember implements GroupMembership {
     this.#wake.abort();
   }
 
-  #loseAll(): void {
+  #loseAll(cause: string): void {
     const lost = [...this.#owned.values()];
     this.#owned.clear();
     this.#revoking.clear();
@@ -278,7 +278,7 @@ class ClassicMember implements GroupMembership {
     this.#generation = noGeneration;
     this.#ownedGeneration = noGeneration;
     this.#mustJoin = true;
-    if (lost.length > 0) this.#ports.onLost(lost);
+    if (lost.length > 0) this.#ports.onLost(lost, cause);
   }
 
   // ---- topics that change ----
@@ -324,7 +324,7 @@ class ClassicMember implements GroupMembership {
     if (id === 'UNKNOWN_MEMBER_ID' || id === 'ILLEGAL_GENERATION') {
       this.#ports.log.warn('the group has given our partitions to others; joining again', { reason: id });
       if (id === 'UNKNOWN_MEMBER_ID') this.#memberId = '';
-      this.#loseAll();
+      this.#loseAll(id);
       return true;
     }
     if (id === 'REBALANCE_IN_PROGRESS') return true;

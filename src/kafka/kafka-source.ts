@@ -14,6 +14,7 @@ import type {
   AssignedPartition,
   ClusterTopics,
   CommittedOffset,
+  FetchedLog,
   LogRange,
   Source,
   SourceEvent,
@@ -29,6 +30,8 @@ export interface KafkaSourceOptions {
   membership?: Partial<MembershipOptions>;
   /** Where this program runs, as brokers name it: replicas there are fetched from (KIP-392). */
   clientRack?: string | undefined;
+  /** A record batch of more than this, compressed or decompressed, is refused. */
+  batchBytesMax?: number | undefined;
 }
 
 /** How a worker is a member of its group. */
@@ -95,6 +98,7 @@ export class KafkaSource implements Source {
       refresh: () => this.#refreshMetadata(),
       logRange: (topicPartition) => this.#logRange(topicPartition),
       rackId: options.clientRack,
+      batchBytesMax: options.batchBytesMax,
     });
   }
 
@@ -141,9 +145,9 @@ export class KafkaSource implements Source {
         this.#fetcher.stop(topicPartitions);
         emit({ type: 'revoked', topicPartitions, withinMs });
       },
-      onLost: (topicPartitions) => {
+      onLost: (topicPartitions, cause) => {
         this.#disown(topicPartitions);
-        emit({ type: 'lost', topicPartitions });
+        emit({ type: 'lost', topicPartitions, cause });
       },
       onFailed: (error) => emit({ type: 'failed', error }),
     };
@@ -224,7 +228,7 @@ export class KafkaSource implements Source {
     this.#membership?.released(topicPartitions);
   }
 
-  logRanges(): ReadonlyMap<TopicPartitionKey, LogRange> {
+  logRanges(): ReadonlyMap<TopicPartitionKey, FetchedLog> {
     return this.#fetcher.logRanges;
   }
 

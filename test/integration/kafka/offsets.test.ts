@@ -89,7 +89,9 @@ describe('offsets of a log', () => {
     expect([...reading.source.logRanges()]).toEqual([]);
     reading.seek([{ topic, partition: 0 }], 2);
     await until(() => reading.offsets.has('ranges-0'), 'the record is read');
-    expect([...reading.source.logRanges()]).toEqual([['ranges-0', { start: 2, end: 3 }]]);
+    expect([...reading.source.logRanges()]).toMatchObject([
+      ['ranges-0', { start: 2, end: 3, highWatermark: 3, position: 3 }],
+    ]);
   });
 });
 

@@ -382,7 +382,7 @@ describe('an error', () => {
 
   test.each(at(throwing))('that throws the member out: %s, %s', async (call, id) => {
     await failing(call, refusal(id));
-    expect(group.tidings()).toEqual(['lost orders-0 orders-1 users-0', all]);
+    expect(group.tidings()).toEqual([`lost orders-0 orders-1 users-0 ${id}`, all]);
   });
 
   test.each(at(lasting))('that does not pass: %s, %s', async (call, id) => {
@@ -411,7 +411,7 @@ describe('an error', () => {
     await group.clock.pass(intervalMs + 500);
     expect(group.tidings()).toEqual([
       'revoked orders-1 users-0 45000',
-      'lost orders-0 orders-1 users-0',
+      'lost orders-0 orders-1 users-0 UNKNOWN_MEMBER_ID',
       'assigned orders-1',
     ]);
     group.asked();
