@@ -5,6 +5,7 @@ import { isRetryable } from '../../../src/base/errors.ts';
 import type { Log } from '../../../src/base/log.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import { retry } from '../../../src/base/retry.ts';
+import { defaultSigner } from '../../../src/catalog/rest-sigv4.ts';
 import type { AccessSettings, SaslSettings, TlsSettings } from '../../../src/kafka/access.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
 import { KafkaSource } from '../../../src/kafka/kafka-source.ts';
@@ -63,7 +64,10 @@ function connect(listener: Listener, access: AccessSettings = {}, clock = system
     {
       random: systemRandom,
       fetch,
-      awsSigner: () => Promise.reject(new Error('not here')),
+      awsSigner: async (region) => ({
+        ...defaultSigner(region),
+        credentials: { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 's3cret' },
+      }),
       warn: (message) => log.warn(message),
     },
   );
@@ -133,7 +137,7 @@ describe('TLS', () => {
     expect(await enter('mutual', { tls: trusting(closed) })).toBe('User:CN=frazil');
     const error = await refused('mutual', { tls: trusting({ ...closed, keyPassword: 's3cret-x' }) });
     expect(error.message).toMatch(
-      /^connecting to localhost:\d+: source\.tls\.keyPassword: it does not open the key$/,
+      /^asking for the brokers: connecting to localhost:\d+: source\.tls\.keyPassword: it does not open the key$/,
     );
   });
 
@@ -158,7 +162,7 @@ describe('TLS', () => {
     ],
   ])('a certificate %s is refused', async (_, listener, tls, message) => {
     const error = await refused(listener, { tls: tls() });
-    expect(error.message).toMatch(/^connecting to localhost:\d+: the broker's certificate/);
+    expect(error.message).toMatch(/^asking for the brokers: connecting to localhost:\d+: the broker's certificate/);
     expect(error.message).toMatch(message);
     expect([error.id, isRetryable(error)]).toEqual(['REFUSED', false]);
   });
@@ -312,9 +316,15 @@ describe('logins', () => {
       () => provided('post', 's3cret'),
       /getting a token from http:.*\/token for client frazil app: HTTP 401 invalid_client who is that\?: check source\.sasl\.oidc/,
     ],
+    [
+      // This broker is not MSK: that it gets a token over OAUTHBEARER is all that can be seen.
+      'AWS_MSK_IAM',
+      () => ({ mechanism: 'AWS_MSK_IAM', region: 'us-east-1' }),
+      /refuses the login with OAUTHBEARER .*: check that the IAM policy allows kafka-cluster:Connect/,
+    ],
   ])('a wrong one is refused: %s', async (_, sasl, message) => {
     const error = await refused('secure', { tls: trusting(), sasl: sasl() });
-    expect(error.message).toMatch(/^connecting to localhost:\d+: /);
+    expect(error.message).toMatch(/^asking for the brokers: connecting to localhost:\d+: /);
     expect(error.message).toMatch(message);
     expect([error.id, isRetryable(error)]).toEqual(['REFUSED', false]);
   });
