@@ -183,15 +183,18 @@ export class Connections {
     };
   }
 
+  /** What the library and OpenSSL say is no cause of what we say: the message would have both. */
   #failure(doing: string, key: string, error: unknown, asked: AskedFor, isAnswered: boolean): Error {
     const refusal = refusalIn(error, asked);
     if (refusal)
-      return new KafkaError(doing, 'REFUSED', refusal.message, error, { retryable: this.grace.lasts(key) });
+      return new KafkaError(doing, 'REFUSED', refusal.message, undefined, {
+        retryable: this.grace.lasts(key),
+      });
     const hint = hintOn(error, asked, isAnswered);
-    if (hint !== undefined) return new KafkaError(doing, 'NETWORK', hint, error);
+    if (hint !== undefined) return new KafkaError(doing, 'NETWORK', hint, undefined);
     const { code = '', cause } = error as { code?: string; cause?: unknown };
     if (!code.startsWith('PLT_KFK_')) return asKafkaError(doing, error);
-    return new KafkaError(doing, 'NETWORK', messageOf(cause ?? error), error);
+    return new KafkaError(doing, 'NETWORK', messageOf(cause ?? error), cause ?? error);
   }
 
   async close(): Promise<void> {

@@ -132,7 +132,7 @@ function deniedError(
   const who = access?.principal === undefined ? '' : ` for ${access.principal}`;
   const what = topics.length === 0 ? '' : ` on topic ${topics.join(', ')}`;
   const message = `${id}${who}${what}`;
-  return new KafkaError(doing, id, message, error, {
+  return new KafkaError(doing, id, message, undefined, {
     retryable: access?.grace.lasts(`${id} ${doing}`) ?? false,
   });
 }

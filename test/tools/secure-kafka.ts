@@ -99,9 +99,9 @@ export class SecureKafka implements AsyncDisposable {
     }
   }
 
-  /** `localhost:port`, which the certificates are for; the plain one by its address. */
-  address(listener: Listener): string {
-    return `${listener === 'plain' ? '127.0.0.1' : 'localhost'}:${this.#ports[listener]}`;
+  /** `localhost:port`; the plain one by its address. The certificates are for both. */
+  address(listener: Listener, host = listener === 'plain' ? '127.0.0.1' : 'localhost'): string {
+    return `${host}:${this.#ports[listener]}`;
   }
 
   /** Writes a file of the folder. @returns its path. */

@@ -1,7 +1,7 @@
 import { apiVersionsV3, Connection } from '@platformatic/kafka';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
-import { isRetryable } from '../../../src/base/errors.ts';
+import { isRetryable, messageOf } from '../../../src/base/errors.ts';
 import type { Log } from '../../../src/base/log.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import { retry } from '../../../src/base/retry.ts';
@@ -57,10 +57,10 @@ const log: Log = {
   error: (message, fields) => void told.push(`error ${message} ${JSON.stringify(fields)}`),
 };
 
-function connect(listener: Listener, access: AccessSettings = {}, clock = systemClock): Wire {
+function connect(listener: Listener, access: AccessSettings = {}, host?: string): Wire {
   const wire = new Wire(
-    { brokers: [kafka.address(listener)], clientId: 'test', access: { graceMs: 0, ...access } },
-    clock,
+    { brokers: [kafka.address(listener, host)], clientId: 'test', access: { graceMs: 0, ...access } },
+    systemClock,
     {
       random: systemRandom,
       fetch,
@@ -91,6 +91,8 @@ async function refused(listener: Listener, access?: AccessSettings): Promise<Kaf
       (reason: unknown) => reason,
     );
   expect(error).toBeInstanceOf(KafkaError);
+  // All of it is in the message: what the library says of the same is not added.
+  expect(messageOf(error)).toBe((error as Error).message);
   told.push((error as Error).message);
   return error as KafkaError;
 }
@@ -128,6 +130,8 @@ describe('TLS', () => {
     expect(await enter('tls', { tls: trusting() })).toBe('User:ANONYMOUS');
     const path = kafka.file('ca.pem', kafka.authority.cert);
     expect(await enter('tls', { tls: trusting({ ca: { path } }) })).toBe('User:ANONYMOUS');
+    // By its address, for which the certificate is too.
+    await connect('tls', { tls: trusting() }, '127.0.0.1').metadata([]);
   });
 
   test('with a certificate of ours and its key, which may be behind a password', async () => {
@@ -162,7 +166,9 @@ describe('TLS', () => {
     ],
   ])('a certificate %s is refused', async (_, listener, tls, message) => {
     const error = await refused(listener, { tls: tls() });
-    expect(error.message).toMatch(/^asking for the brokers: connecting to localhost:\d+: the broker's certificate/);
+    expect(error.message).toMatch(
+      /^asking for the brokers: connecting to localhost:\d+: the broker's certificate/,
+    );
     expect(error.message).toMatch(message);
     expect([error.id, isRetryable(error)]).toEqual(['REFUSED', false]);
   });
@@ -446,6 +452,25 @@ describe('sessions that the broker ends', () => {
     expect(told).toEqual([]);
     expect(kafka.issuer.requests.length - asked).toBeGreaterThan(2);
   });
+});
+
+test('a token that nobody renews ends the reading, and the message says when it expired', async () => {
+  const topic = 'expiring';
+  await java.call('createTopic', { topic });
+  await kafka.grant({ principal: 'User:oscar', operation: 'READ', type: 'TOPIC', name: topic });
+  const path = kafka.file('token', kafka.issuer.token('oscar', 4));
+  const sasl: SaslSettings = { mechanism: 'OAUTHBEARER', token: { path }, extensions: {} };
+  const wire = connect('secure', { tls: trusting(), sasl, graceMs: 2_000 });
+  const source = follow(wire, 'g', [topic], { [topic]: [0] });
+  const failure = Promise.withResolvers<Error>();
+  const { topicPartitions } = await source.start((event) => {
+    if (event.type === 'failed') failure.resolve(event.error);
+  });
+  source.seek(topicPartitions[0]!, 0);
+  source.allow(1_000_000);
+  expect((await failure.promise).message).toMatch(
+    /: the broker refuses User:oscar with OAUTHBEARER .*: the token expired at 20[-0-9T:.]+Z: renew it$/,
+  );
 });
 
 describe('rights', () => {
