@@ -1,3 +1,4 @@
+import { assignorNames } from '../kafka/assignor.ts';
 import { sasl, tls } from './access.ts';
 import { column } from './columns.ts';
 import { httpUrl, secret, secretive } from './secrets.ts';
@@ -37,6 +38,10 @@ const count = (min: string, example = '5_000_000', max?: string): Setting<number
 const topicName = text(
   'a topic name (letters, digits, dots, dashes and underscores)',
   /^[a-zA-Z0-9._-]{1,249}$/,
+);
+const instanceId = text(
+  'an instance id (letters, digits, dots, dashes and underscores)',
+  /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/,
 );
 const brokerAddress = text('host:port', /^[^\s,:]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i);
 
@@ -267,6 +272,29 @@ export const settings = {
         dictionary(list(count('0', '0'), 1), 'a mapping of topics to partition numbers'),
         'A fixed assignment instead of group membership, for jobs: `{ orders: [0, 1] }`.',
       ),
+      groupProtocol: withDefault(
+        oneOf('auto', 'consumer', 'classic'),
+        'auto',
+        'How workers share the partitions: `consumer` (KIP-848, Kafka 4.0 or newer), `classic`, or `consumer` where the brokers and the group have it.',
+      ),
+      groupInstanceId: optional(
+        instanceId,
+        'Makes the worker a static member: its partitions wait for it while it restarts, for as long as its session. Each worker needs one of its own, such as the name of its pod.',
+      ),
+      assignors: withDefault(
+        list(oneOf(...assignorNames), 1),
+        ['cooperative-sticky'],
+        'Classic protocol: how the partitions are divided, the best first. All members of the group must have one in common.',
+      ),
+      sessionTimeout: withDefault(
+        duration('1s', '30m'),
+        '45s',
+        'Classic protocol: a worker that has not been heard of for this long is replaced. For `consumer` it is a configuration of the group, `consumer.session.timeout.ms`.',
+      ),
+      clientRack: optional(
+        text('a name', /\S/),
+        'Where the worker runs, as brokers name it in `broker.rack` (in AWS: the availability zone id). Where brokers have a rack-aware `replica.selector.class`, partitions are fetched from replicas there.',
+      ),
       startAt: withDefault(
         oneOfOr(['earliest', 'latest'], time),
         'earliest',
@@ -281,6 +309,11 @@ export const settings = {
         oneOf('halt', 'restart'),
         'halt',
         'A topic was deleted and made anew: stop; or land the new one from its start.',
+      ),
+      onTruncation: withDefault(
+        oneOf('halt', 'skip'),
+        'halt',
+        'Records that have landed are in Kafka no more, lost in an unclean leader election: stop; or keep their rows, leave out what is at their offsets now, and record that in the table.',
       ),
       tls: optional(
         tls,

@@ -35,9 +35,20 @@ const advice: Record<string, string> = {
   TOPIC_AUTHORIZATION_FAILED: 'grant this principal READ and DESCRIBE on the topic',
   GROUP_AUTHORIZATION_FAILED: 'grant this principal READ on the group',
   CLUSTER_AUTHORIZATION_FAILED: 'grant this principal the right on the cluster',
-  UNSUPPORTED_VERSION: 'the broker must be Apache Kafka 4.0 or newer with group protocol "consumer" enabled',
-  GROUP_MAX_SIZE_REACHED: 'raise group.consumer.max.size or run fewer workers',
+  GROUP_MAX_SIZE_REACHED:
+    'raise group.consumer.max.size (group.max.size for the classic protocol) of the brokers, or run fewer workers',
+  GROUP_ID_NOT_FOUND:
+    'the group has members of the classic protocol that cannot be taken over: end them, or set source.groupProtocol to classic',
+  INCONSISTENT_GROUP_PROTOCOL:
+    'all members of a group must be consumers and share an assignor: see source.assignors, and what the other members have',
+  FENCED_INSTANCE_ID: 'another worker runs with the same source.groupInstanceId: give each its own',
+  UNRELEASED_INSTANCE_ID: 'another worker runs with the same source.groupInstanceId: give each its own',
+  INVALID_SESSION_TIMEOUT:
+    'source.sessionTimeout must be within group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers',
 };
+
+/** We share no version of a request with the broker. */
+export class UnsupportedRequestError extends FatalError {}
 
 /** An answer of a broker that says no, by the name of its code (`protocol/errors`), or a broken connection. */
 export class KafkaError extends TransientError {
@@ -94,6 +105,13 @@ export function asKafkaError(doing: string, error: unknown, access?: Access): Er
   if (code === 'PLT_KFK_USER') return new FatalError(`${doing}: ${messageOf(error)}`, { cause: error });
   if (code.startsWith('PLT_KFK_')) return new KafkaError(doing, 'NETWORK', messageOf(error), error);
   return new FatalError(`${doing}: ${messageOf(error)}`, { cause: error });
+}
+
+/** Whether brokers or group know the protocol of KIP-848 at all, in an answer to joining by it. */
+export function isNoConsumerGroup(error: unknown): boolean {
+  if (error instanceof KafkaError)
+    return error.id === 'UNSUPPORTED_VERSION' || error.id === 'GROUP_ID_NOT_FOUND';
+  return error instanceof Error && error.cause instanceof UnsupportedRequestError;
 }
 
 /** The first protocol error in what the library threw, at any depth. */

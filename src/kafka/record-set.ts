@@ -1,6 +1,7 @@
 import { crc32c } from '@node-rs/crc32';
 import { FatalError, messageOf } from '../base/errors.ts';
 import { decompress } from './codec.ts';
+import type { EpochStart } from './leader-epochs.ts';
 import { RecordColumns } from './record-columns.ts';
 
 /**
@@ -17,6 +18,7 @@ export interface AbortedTransaction {
 // Positions in a batch header.
 const at = {
   batchLength: 8,
+  leaderEpoch: 12,
   magic: 16,
   crc: 17,
   attributes: 21,
@@ -39,16 +41,22 @@ export interface RecordSetSummary {
   next: number;
   /** Records in whole batches, including those that a reader will not see. */
   records: number;
+  /** Who led the partition when the batches were written, by their order. */
+  epochs: EpochStart[];
 }
 
 /** Walks the batch headers of `set`, fetched from offset `from`. @throws {FatalError} for old message formats. */
 export function summarize(set: Buffer, from: number): RecordSetSummary {
   let next = from;
   let records = 0;
+  const epochs: EpochStart[] = [];
   for (let position = 0; ; ) {
     const end = batchEnd(set, position);
-    if (end === undefined) return { next, records };
-    next = Math.max(next, readOffset(set, position) + set.readInt32BE(position + at.lastOffsetDelta) + 1);
+    if (end === undefined) return { next, records, epochs };
+    const offset = readOffset(set, position);
+    const epoch = set.readInt32BE(position + at.leaderEpoch);
+    if ((epochs.at(-1)?.epoch ?? -1) !== epoch) epochs.push({ offset, epoch });
+    next = Math.max(next, offset + set.readInt32BE(position + at.lastOffsetDelta) + 1);
     records += set.readInt32BE(position + at.recordCount);
     position = end;
   }

@@ -1,3 +1,4 @@
+import type { EpochStart } from './leader-epochs.ts';
 import type { AbortedTransaction } from './record-set.ts';
 import type { TopicPartition, TopicPartitionKey } from './topic-partition.ts';
 
@@ -9,6 +10,8 @@ export interface RecordSet extends TopicPartition {
   readonly from: number;
   readonly next: number;
   readonly records: Uint8Array<ArrayBuffer>;
+  /** Leader epochs of its batches. */
+  readonly epochs: readonly EpochStart[];
   /** The index of aborted transactions in read_committed; null when there are none. */
   readonly aborted: readonly AbortedTransaction[] | null;
 }
@@ -50,10 +53,24 @@ export type SourceEvent =
       position: number;
       log: LogRange;
     }
+  /**
+   * The log was cut below the position: what was read last is not in it any more (an unclean leader election). Fetching
+   * has stopped: what to do is not the source's choice.
+   */
+  | {
+      type: 'truncated';
+      topicPartition: TopicPartition;
+      generation: number;
+      position: number;
+      /** Where what was read and what the log has part, at the latest. */
+      end: number;
+    }
   | { type: 'failed'; error: Error };
 
 export interface CommittedOffset {
   offset: number;
+  /** Leader epoch of the record before, where whoever committed it has said so. */
+  epoch?: number | undefined;
   metadata: string;
 }
 
@@ -68,8 +85,11 @@ export interface Source {
   /**
    * Fetches this topic-partition from `offset` on. Sets that continue from here carry the returned generation and join
    * without a gap; what was on its way for an earlier position carries an earlier one.
+   *
+   * `epoch` is the leader epoch of the record before `offset`, where it is known: the log is then fetched only if it
+   * goes on from that very record.
    */
-  seek(topicPartition: TopicPartition, offset: number): number;
+  seek(topicPartition: TopicPartition, offset: number, epoch?: number): number;
 
   /**
    * How many bytes may come from now on, under way or not yet asked for; less than {@link fetchBytesMin} stops fetching.
@@ -87,8 +107,15 @@ export interface Source {
     topicPartitions: readonly TopicPartition[],
   ): Promise<Map<TopicPartitionKey, CommittedOffset>>;
 
-  /** Moves the group's offsets. They are a mirror of the tables: a failure is told and otherwise harmless. */
-  commitOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>, metadata: string): Promise<void>;
+  /**
+   * Moves the group's offsets, and tells the leader epochs of the records before them as far as they are known. They are a
+   * mirror of the tables: a failure is told and otherwise harmless.
+   */
+  commitOffsets(
+    offsets: ReadonlyMap<TopicPartitionKey, number>,
+    metadata: string,
+    epochs?: ReadonlyMap<TopicPartitionKey, number>,
+  ): Promise<void>;
 
   /**
    * An offset of each log: its start, its end (last stable offset), or the first record at or after a time (ms since the
@@ -97,6 +124,14 @@ export interface Source {
   listOffsets(
     topicPartitions: readonly TopicPartition[],
     at: 'earliest' | 'latest' | number,
+  ): Promise<Map<TopicPartitionKey, number>>;
+
+  /**
+   * Where each log's records of these leader epochs, and of all before them, end (KIP-320). Who has read on beyond, of
+   * such an epoch, has read what the log has not any more. Absent where the log cannot tell.
+   */
+  epochEnds(
+    topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
   ): Promise<Map<TopicPartitionKey, number>>;
 
   /** Log ranges as the last fetches told them, without a request. */

@@ -1,5 +1,5 @@
 import { type API, apiVersionsV0, apiVersionsV3, type Connection } from '@platformatic/kafka';
-import { FatalError } from '../base/errors.ts';
+import { UnsupportedRequestError } from './errors.ts';
 
 /** A request in the versions that we write and whose answers we read, newest first. */
 export interface Request<A extends unknown[], R> {
@@ -47,7 +47,7 @@ export class BrokerVersions {
 
   /**
    * The newest version that both sides know.
-   * @throws {FatalError} naming broker, request and versions when there is none
+   * @throws {UnsupportedRequestError} naming broker, request and versions when there is none
    */
   choose<A extends unknown[], R>({ name, versions }: Request<A, R>): API<A, R> {
     const offered = this.#offered.get(versions[0]!.key);
@@ -61,7 +61,9 @@ export class BrokerVersions {
       offered && offered.minVersion > newest
         ? 'the broker is newer than this frazil knows: use a newer frazil'
         : 'the broker must be Apache Kafka 2.8 or newer, or speak its protocol';
-    throw new FatalError(`broker ${this.#broker} offers ${range} of ${name}, ${known} needed: ${act}`);
+    throw new UnsupportedRequestError(
+      `broker ${this.#broker} offers ${range} of ${name}, ${known} needed: ${act}`,
+    );
   }
 }
 

@@ -2,20 +2,18 @@ import {
   type API,
   type Broker,
   type Connection,
-  consumerGroupHeartbeatV0,
   consumerGroupHeartbeatV1,
   describeConfigsV4,
-  fetchV12,
-  fetchV13,
-  fetchV14,
-  fetchV15,
-  fetchV16,
-  fetchV17,
   findCoordinatorV3,
   findCoordinatorV4,
   findCoordinatorV5,
   findCoordinatorV6,
   heartbeatV4,
+  joinGroupV7,
+  joinGroupV8,
+  joinGroupV9,
+  leaveGroupV4,
+  leaveGroupV5,
   listOffsetsV6,
   listOffsetsV7,
   listOffsetsV8,
@@ -27,14 +25,26 @@ import {
   offsetFetchV7,
   offsetFetchV8,
   offsetFetchV9,
+  offsetForLeaderEpochV3,
+  offsetForLeaderEpochV4,
+  syncGroupV5,
 } from '@platformatic/kafka';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
 import type { AccessSettings } from './access.ts';
+import type { JoinAnswer, JoinRequest, MemberBytes } from './classic-group.ts';
 import { type ConnectionPorts, Connections } from './connections.ts';
 import { type Access, asKafkaError, KafkaError } from './errors.ts';
+import {
+  createFetch,
+  type FetchRequest,
+  fetchByIdVersion,
+  fetchRequest,
+  readCommitted,
+} from './fetch-request.ts';
 import { type FetchResponse, namedFetchResponseParser, parseFetchResponse } from './fetch-response.ts';
+import type { GroupMember } from './group.ts';
 import { BrokerVersions, type Request, request } from './versions.ts';
 
 /**
@@ -48,6 +58,8 @@ export interface TopicMetadata {
   topicId: string;
   /** Leader's node id per partition, -1 while there is none. */
   leaders: number[];
+  /** The epoch of each leader: it grows with every election. */
+  epochs: number[];
 }
 
 export interface ClusterMetadata {
@@ -69,20 +81,23 @@ export type WirePorts = Omit<ConnectionPorts, 'clock'>;
 const connectTimeoutMs = 5_000;
 /** The client's own limit on an answer. Fetches wait at the broker for less than this. */
 const requestTimeoutMs = 30_000;
-
-const fetches = [fetchV17, fetchV16, fetchV15, fetchV14, fetchV13, fetchV12];
-/** The first version that names topics by their id. */
-const fetchByIdVersion = 13;
+/** For an answer that comes when all members of a group have joined: longer than a member may take to do so. */
+const joinTimeoutMs = 90_000;
 
 /** The requests used, in all versions from Apache Kafka 2.8 on. */
 const requests = {
-  fetch: request('Fetch', ...fetches.map(({ api }) => api)),
+  fetch: fetchRequest,
   listOffsets: request(
     'ListOffsets',
     listOffsetsV9.api,
     listOffsetsV8.api,
     listOffsetsV7.api,
     listOffsetsV6.api,
+  ),
+  offsetForLeaderEpoch: request(
+    'OffsetForLeaderEpoch',
+    offsetForLeaderEpochV4.api,
+    offsetForLeaderEpochV3.api,
   ),
   metadata: request('Metadata', metadataV12.api, metadataV11.api),
   offsetCommit: request('OffsetCommit', offsetCommitV9.api, offsetCommitV8.api),
@@ -103,18 +118,20 @@ const requests = {
 };
 /** These a broker may lack, and we do without. */
 const optional = {
-  consumerGroupHeartbeat: request(
-    'ConsumerGroupHeartbeat',
-    consumerGroupHeartbeatV1.api,
-    consumerGroupHeartbeatV0.api,
-  ),
+  consumerGroupHeartbeat: request('ConsumerGroupHeartbeat', consumerGroupHeartbeatV1.api),
+  joinGroup: request('JoinGroup', joinGroupV9.api, joinGroupV8.api, joinGroupV7.api),
+  syncGroup: request('SyncGroup', syncGroupV5.api),
+  leaveGroup: request('LeaveGroup', leaveGroupV5.api, leaveGroupV4.api),
   describeConfigs: request('DescribeConfigs', describeConfigsV4.api),
 };
+
 export class Wire {
   /** Whom to ask what every broker knows: those of the cluster as last known, then the configured ones. */
   #anyone: Broker[];
   readonly #bootstrap: Broker[];
   readonly #pool: Connections;
+  /** A broker answers the requests of a connection one after the other: joining would keep heartbeats and commits. */
+  readonly #joining: Connections;
   readonly #clock: Clock;
   readonly #versions = new WeakMap<Connection, Promise<BrokerVersions>>();
 
@@ -122,12 +139,15 @@ export class Wire {
     this.#bootstrap = options.brokers.map(parseBroker);
     this.#anyone = this.#bootstrap;
     this.#clock = clock;
-    this.#pool = new Connections(
-      options.clientId,
-      options.access ?? {},
-      { connectTimeoutMs, requestTimeoutMs },
-      { ...ports, clock },
-    );
+    const open = (timeoutMs: number): Connections =>
+      new Connections(
+        options.clientId,
+        options.access ?? {},
+        { connectTimeoutMs, requestTimeoutMs: timeoutMs },
+        { ...ports, clock },
+      );
+    this.#pool = open(requestTimeoutMs);
+    this.#joining = open(joinTimeoutMs);
   }
 
   /** Who we are to brokers. */
@@ -136,16 +156,27 @@ export class Wire {
   }
 
   /** One request to one broker, in the newest version that both know. @throws {KafkaError} */
-  async #send<A extends unknown[], R>(
+  #send<A extends unknown[], R>(
     doing: string,
     broker: Broker | 'any',
     asked: Request<A, R>,
     ...args: A
   ): Promise<R> {
+    const connecting = (): Promise<Connection> =>
+      broker === 'any' ? this.#pool.getFirstAvailable(this.#anyone) : this.#pool.get(broker);
+    return this.#ask(doing, connecting, requestTimeoutMs, asked, args);
+  }
+
+  async #ask<A extends unknown[], R>(
+    doing: string,
+    connecting: () => Promise<Connection>,
+    timeoutMs: number,
+    asked: Request<A, R>,
+    args: A,
+  ): Promise<R> {
     try {
-      return await withDeadline(this.#clock, connectTimeoutMs * 2 + requestTimeoutMs, doing, async () => {
-        const connection =
-          broker === 'any' ? await this.#pool.getFirstAvailable(this.#anyone) : await this.#pool.get(broker);
+      return await withDeadline(this.#clock, connectTimeoutMs * 2 + timeoutMs, doing, async () => {
+        const connection = await connecting();
         const versions = await this.#versionsOf(connection);
         return versions.choose(asked).async(connection, ...args);
       });
@@ -199,11 +230,35 @@ export class Wire {
       topics: new Map(
         answer.topics.map(({ name, topicId, partitions }) => {
           const leaders: number[] = [];
-          for (const partition of partitions) leaders[partition.partitionIndex] = partition.leaderId;
-          return [name!, { topic: name!, topicId, leaders }];
+          const epochs: number[] = [];
+          for (const { partitionIndex, leaderId, leaderEpoch } of partitions) {
+            leaders[partitionIndex] = leaderId;
+            epochs[partitionIndex] = leaderEpoch;
+          }
+          return [name!, { topic: name!, topicId, leaders, epochs }];
         }),
       ),
     };
+  }
+
+  /** Those of the named topics that exist and may be read. @throws {KafkaError} */
+  async existingTopics(
+    topics: readonly string[],
+  ): Promise<Map<string, { topicId: string; partitions: number }>> {
+    let found: MetadataAnswer['topics'];
+    try {
+      found = (await this.#send('looking for topics', 'any', requests.metadata, [...topics], false, false))
+        .topics;
+    } catch (error) {
+      const partial = ((error as Error).cause as { response?: MetadataAnswer } | undefined)?.response;
+      if (!partial?.topics) throw error;
+      found = partial.topics;
+    }
+    return new Map(
+      found
+        .filter(({ errorCode }) => errorCode === 0)
+        .map(({ name, topicId, partitions }) => [name!, { topicId, partitions: partitions.length }]),
+    );
   }
 
   async coordinator(group: string): Promise<Broker> {
@@ -241,7 +296,9 @@ export class Wire {
           api.key,
           api.version,
           () => createFetch(api.version, asked),
-          api.version >= fetchByIdVersion ? parseFetchResponse : namedFetchResponseParser(asked.topics),
+          api.version >= fetchByIdVersion
+            ? parseFetchResponse
+            : namedFetchResponseParser(asked.answered ?? asked.topics),
           true,
           true,
           (error, answer) => (error ? reject(error) : resolve(answer!)),
@@ -283,11 +340,43 @@ export class Wire {
     );
   }
 
+  /**
+   * Where the log's records up to a leader epoch end, per partition; -1 where the log cannot tell. `leaderEpoch` is the
+   * present leader's: a broker that is of another one refuses. @throws {KafkaError}
+   */
+  async offsetForLeaderEpoch(
+    broker: Broker,
+    topics: {
+      topic: string;
+      partitions: { partition: number; epoch: number; leaderEpoch: number }[];
+    }[],
+  ): Promise<{ topic: string; partition: number; end: number }[]> {
+    const answer = await this.#send(
+      `asking ${broker.host}:${broker.port} where leader epochs end of ${topics.map(({ topic }) => topic).join(', ')}`,
+      broker,
+      requests.offsetForLeaderEpoch,
+      consumerReplica,
+      topics.map(({ topic, partitions }) => ({
+        name: topic,
+        partitions: partitions.map(({ partition, epoch, leaderEpoch }) => ({
+          partitionIndex: partition,
+          currentLeaderEpoch: leaderEpoch,
+          leaderEpoch: epoch,
+        })),
+      })),
+    );
+    return answer.topics.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, endOffset }) => ({ topic, partition, end: Number(endOffset) })),
+    );
+  }
+
   async offsetFetch(
     coordinator: Broker,
     group: string,
     topics: { topic: string; partitions: number[] }[],
-  ): Promise<{ topic: string; partition: number; offset: number; metadata: string }[]> {
+  ): Promise<
+    { topic: string; partition: number; offset: number; epoch?: number | undefined; metadata: string }[]
+  > {
     const answer = await this.#send(
       `asking for the offsets of group ${group}`,
       coordinator,
@@ -307,10 +396,11 @@ export class Wire {
     return found.flatMap(({ name, partitions }) =>
       partitions
         .filter(({ committedOffset }) => committedOffset >= 0n)
-        .map(({ partitionIndex, committedOffset, metadata }) => ({
+        .map(({ partitionIndex, committedOffset, committedLeaderEpoch, metadata }) => ({
           topic: name,
           partition: partitionIndex,
           offset: Number(committedOffset),
+          epoch: committedLeaderEpoch < 0 ? undefined : committedLeaderEpoch,
           metadata: metadata ?? '',
         })),
     );
@@ -319,8 +409,11 @@ export class Wire {
   async offsetCommit(
     coordinator: Broker,
     group: string,
-    member: { id: string; epoch: number },
-    topics: { topic: string; partitions: { partition: number; offset: number }[] }[],
+    member: GroupMember,
+    topics: {
+      topic: string;
+      partitions: { partition: number; offset: number; epoch?: number | undefined }[];
+    }[],
     metadata: string,
   ): Promise<void> {
     await this.#send(
@@ -330,13 +423,13 @@ export class Wire {
       group,
       member.epoch,
       member.id,
-      null,
+      member.instanceId,
       topics.map(({ topic, partitions }) => ({
         name: topic,
-        partitions: partitions.map(({ partition, offset }) => ({
+        partitions: partitions.map(({ partition, offset, epoch = -1 }) => ({
           partitionIndex: partition,
           committedOffset: BigInt(offset),
-          committedLeaderEpoch: -1,
+          committedLeaderEpoch: epoch,
           committedMetadata: metadata,
         })),
       })),
@@ -356,7 +449,7 @@ export class Wire {
       group,
       beat.memberId,
       beat.memberEpoch,
-      null,
+      beat.instanceId,
       null,
       beat.rebalanceTimeoutMs,
       beat.topics === null ? null : [...beat.topics],
@@ -373,6 +466,83 @@ export class Wire {
     };
   }
 
+  /** Joins a group by the classic protocol; answered when all its members have. */
+  async joinGroup(coordinator: Broker, group: string, asked: JoinRequest): Promise<JoinAnswer> {
+    const doing = `joining group ${group}`;
+    try {
+      const answer = await this.#ask(
+        doing,
+        () => this.#joining.get(coordinator),
+        joinTimeoutMs,
+        optional.joinGroup,
+        [
+          group,
+          asked.sessionTimeoutMs,
+          asked.rebalanceTimeoutMs,
+          asked.memberId,
+          asked.instanceId,
+          consumerProtocolType,
+          [...asked.protocols],
+          null,
+        ],
+      );
+      return {
+        memberId: answer.memberId,
+        generation: answer.generationId,
+        assignor: answer.protocolName ?? '',
+        leader: answer.leader,
+        skipAssignment: answer.skipAssignment ?? false,
+        members: answer.members.map(({ memberId, groupInstanceId, metadata }) => ({
+          memberId,
+          instanceId: groupInstanceId ?? null,
+          metadata,
+        })),
+      };
+    } catch (error) {
+      // The answer has an id beside the error, by which the member is known from now on.
+      const { response } = ((error as Error).cause ?? {}) as { response?: { memberId: string } };
+      if (!(error instanceof KafkaError) || error.id !== 'MEMBER_ID_REQUIRED' || !response) throw error;
+      const { memberId } = response;
+      return { memberId, generation: -1, assignor: '', leader: '', skipAssignment: false, members: [] };
+    }
+  }
+
+  /** What the group has assigned to this member, as its leader says; answered when that has said it. */
+  async syncGroup(
+    coordinator: Broker,
+    group: string,
+    member: GroupMember,
+    assignor: string,
+    assignments: readonly MemberBytes[],
+  ): Promise<Buffer> {
+    const answer = await this.#ask(
+      `asking group ${group} for the assignment`,
+      () => this.#joining.get(coordinator),
+      joinTimeoutMs,
+      optional.syncGroup,
+      [group, member.epoch, member.id, member.instanceId, consumerProtocolType, assignor, [...assignments]],
+    );
+    return answer.assignment;
+  }
+
+  async heartbeat(coordinator: Broker, group: string, member: GroupMember): Promise<void> {
+    const doing = `heartbeat of group ${group}`;
+    await this.#send(
+      doing,
+      coordinator,
+      requests.heartbeat,
+      group,
+      member.epoch,
+      member.id,
+      member.instanceId,
+    );
+  }
+
+  async leaveGroup(coordinator: Broker, group: string, member: GroupMember): Promise<void> {
+    const members = [{ memberId: member.id, groupInstanceId: member.instanceId, reason: null }];
+    await this.#send(`leaving group ${group}`, coordinator, optional.leaveGroup, group, members);
+  }
+
   /** A broker-side setting of a topic or group, undefined when it is not told. */
   async config(type: 'topic' | 'group', name: string, setting: string): Promise<string | undefined> {
     const resourceType = type === 'topic' ? 2 : 32;
@@ -386,7 +556,7 @@ export class Wire {
   }
 
   async close(): Promise<void> {
-    await this.#pool.close().catch(() => {});
+    await Promise.allSettled([this.#pool.close(), this.#joining.close()]);
   }
 }
 
@@ -398,26 +568,18 @@ interface OffsetFetchAnswer {
 }
 interface OffsetFetchTopic {
   name: string;
-  partitions: { partitionIndex: number; committedOffset: bigint; metadata: string | null | undefined }[];
-}
-
-export interface FetchRequest {
-  waitMs: number;
-  bytesMin: number;
-  bytesMax: number;
-  partitionBytesMax: number;
-  topics: readonly FetchTopic[];
-}
-
-export interface FetchTopic {
-  topic: string;
-  topicId: string;
-  partitions: { partition: number; offset: number }[];
+  partitions: {
+    partitionIndex: number;
+    committedOffset: bigint;
+    committedLeaderEpoch: number;
+    metadata: string | null | undefined;
+  }[];
 }
 
 export interface GroupHeartbeat {
   memberId: string;
-  /** 0 joins, -1 leaves. */
+  instanceId: string | null;
+  /** 0 joins, -1 leaves, -2 leaves to come back. */
   memberEpoch: number;
   rebalanceTimeoutMs: number;
   topics: readonly string[] | null;
@@ -430,6 +592,8 @@ export interface GroupHeartbeatAnswer {
   assignment: readonly { topicId: string; partitions: readonly number[] }[] | null;
 }
 
+/** What all groups of consumers are. */
+const consumerProtocolType = 'consumer';
 /** What needs neither tokens nor signatures needs no ports. */
 const plainPorts: WirePorts = {
   random: systemRandom,
@@ -445,37 +609,11 @@ const deniedOrAway = new Set([
   'COORDINATOR_NOT_AVAILABLE',
 ]);
 
-/** The isolation level as a number: the string form is silently read as uncommitted. */
-const readCommitted = 1;
-/** Every fetch names all its partitions: no incremental session. */
-const noSession = { id: 0, epoch: -1 };
+/** Who asks is a consumer, not a replica. */
+const consumerReplica = -1;
 
 /** What a broker gives whose cluster is still operated as one from before topics had ids. */
 const noTopicId = '00000000-0000-0000-0000-000000000000';
-
-function createFetch(version: number, asked: FetchRequest): ReturnType<typeof fetchV17.createRequest> {
-  const { createRequest } = fetches.find(({ api }) => api.version === version)!;
-  return createRequest(
-    asked.waitMs,
-    asked.bytesMin,
-    asked.bytesMax,
-    readCommitted,
-    noSession.id,
-    noSession.epoch,
-    asked.topics.map(({ topic, topicId, partitions }) => ({
-      topicId: version >= fetchByIdVersion ? topicId : topic,
-      partitions: partitions.map(({ partition, offset }) => ({
-        partition,
-        currentLeaderEpoch: -1,
-        fetchOffset: BigInt(offset),
-        lastFetchedEpoch: -1,
-        partitionMaxBytes: asked.partitionBytesMax,
-      })),
-    })),
-    [],
-    '',
-  );
-}
 
 function parseBroker(text: string): Broker {
   const colon = text.lastIndexOf(':');

@@ -126,8 +126,9 @@ export class Assignment {
       partition.generation = 0;
       return;
     }
-    const from = Math.min(...entries.map((entry) => entry!.handed));
-    partition.generation = this.#context.ports.source.seek(partition.topicPartition, from);
+    const first = entries.reduce((least, entry) => (entry!.handed < least!.handed ? entry : least))!;
+    const { handed, handedEpoch } = first;
+    partition.generation = this.#context.ports.source.seek(partition.topicPartition, handed, handedEpoch);
   }
 
   onRevoked(topicPartitions: readonly TopicPartition[], withinMs: number): void {

@@ -2,6 +2,7 @@ import { unreachable } from '../base/assert.ts';
 import { withDeadline } from '../base/clock.ts';
 import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
 import { type AssignedPartition, fetchBytesMin } from '../kafka/source.ts';
+import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { Assignment } from './assignment.ts';
 import { CaughtUp } from './caught-up.ts';
 import { SinkContext, type SinkEvent, type SinkPorts } from './context.ts';
@@ -45,7 +46,12 @@ export class Sink {
 
   constructor(options: SinkOptions, ports: SinkPorts) {
     this.#context = new SinkContext(options, ports);
-    this.#mirror = new Mirror(ports.source, ports.log, () => this.#context.post({ type: 'mirrored' }));
+    this.#mirror = new Mirror(
+      ports.source,
+      ports.log,
+      () => this.#context.post({ type: 'mirrored' }),
+      (key, offset) => this.#epochBefore(key, offset),
+    );
     this.#assignment = new Assignment(this.#context, this.#mirror);
     this.#intake = new Intake(this.#context, this.#assignment);
     this.#landing = new LandingStage(this.#context, this.#assignment);
@@ -116,6 +122,8 @@ export class Sink {
         return this.#intake.onAppended(event);
       case 'outOfRange':
         return this.#intake.onOutOfRange(event);
+      case 'truncated':
+        return this.#onTruncated(event);
       case 'described':
         return this.#intake.onDescribed(event);
       case 'created':
@@ -178,6 +186,25 @@ export class Sink {
         ),
       );
     this.#assignment.onAssigned(topicPartitions);
+  }
+
+  #epochBefore(key: TopicPartitionKey, offset: number): number | undefined {
+    for (const writer of this.#context.writers) {
+      const epoch = writer.epochBefore(key, offset);
+      if (epoch !== undefined) return epoch;
+    }
+    return undefined;
+  }
+
+  #onTruncated(event: Extract<SinkEvent, { type: 'truncated' }>): void {
+    if (this.#caughtUp)
+      return this.#fail(
+        new FatalError(
+          `reading ${keyOf(event.topicPartition)} up to its end: its log was cut meanwhile, and where it was to end is ` +
+            'not known any more; run again',
+        ),
+      );
+    this.#intake.onTruncated(event);
   }
 
   // ---- the end ----

@@ -208,6 +208,7 @@ class Writer {
       files: [{ ...imaginaryFile(id, offsetsPerFlush), path }],
       claims: [claim],
       lost: [],
+      truncated: [],
       watermarkMs: undefined,
       createdAtMs: clock.nowMs(),
     };

@@ -80,6 +80,7 @@ export class Chaos {
       ['retention', features.retention !== 'none', (moment) => this.#retain(moment)],
       ['more retention', features.retention !== 'none', (moment) => this.#retain(moment)],
       ['another topic', features.recreations, (moment) => this.#recreate(moment)],
+      ['truncation', features.truncations, (moment) => this.#truncate(moment)],
       ['a partition more', features.growth, (moment) => this.#grow(moment)],
       ['amnesia', features.amnesia, () => this.#sim.broker.forgetOffsets()],
       ['credentials expire', features.expiry, (moment) => this.#expire(moment)],
@@ -171,6 +172,17 @@ export class Chaos {
     this.#sim.world.note(`topic ${topic} is deleted and made anew`);
     this.#sim.happened.add('recreation');
     this.#sim.broker.recreate(topic);
+  }
+
+  #truncate(moment: Moment): void {
+    const { broker, world, happened } = this.#sim;
+    const keys = [...broker.logs.keys()];
+    const key = keys[moment.below(keys.length)]!;
+    const { end } = broker.logs.get(key)!;
+    const cutAt = broker.logs.get(key)!.cut(moment.below(4));
+    if (cutAt === undefined) return;
+    happened.add('truncation');
+    world.note(`unclean election: ${key} ends at ${cutAt}, before at ${end}`);
   }
 
   #grow(moment: Moment): void {

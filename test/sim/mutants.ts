@@ -119,8 +119,26 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a claim starts at its first record',
     file: 'sink/table-writer.ts',
-    find: 'flush.claims.push({ key, start: entry.start,',
-    replace: 'flush.claims.push({ key, start: entry.initial ? entry.start : entry.start + 1,',
+    find: 'flush.claims.push({ key, start, startEpoch,',
+    replace: 'flush.claims.push({ key, start: initial ? start : start + 1, startEpoch,',
+  },
+  {
+    name: 'a log that was cut is not asked about when a table is opened',
+    file: 'sink/positions.ts',
+    find: 'if (end >= position.offset) {',
+    replace: 'if (end >= 0) {',
+  },
+  {
+    name: 'what was read of a log that was cut is kept',
+    file: 'sink/intake.ts',
+    find: 'if (writer.entries.has(key)) this.#assignment.drop(writer, ',
+    replace: 'this.#assignment.resume(key, partitions.get(key)!); void (',
+  },
+  {
+    name: 'the ledger forgets leader epochs',
+    file: 'sink/claims.ts',
+    find: 'if (claim.epoch === undefined) epochs.delete(key);',
+    replace: 'if (claim.epoch !== -1) epochs.delete(key);',
   },
   {
     name: 'a rollback goes unnoticed',

@@ -3,6 +3,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { Wire } from '../../../src/kafka/wire.ts';
 import { java } from '../../tools/java.ts';
 import { Localstack } from '../../tools/localstack.ts';
+import { Members } from './members.ts';
 import { createTopic, dumped, openSource, readTopic, until } from './reading.ts';
 
 /** The oldest that is spoken with (it has a ZooKeeper), and the last before 4.0. */
@@ -48,6 +49,29 @@ describe.each(['2.8.2', '3.9.1'])('Kafka %s', (version) => {
     }
   });
 
+  test('members join by the classic protocol, for there is no other', async () => {
+    const members = new Members(brokers, 'old-group', { sessionTimeoutMs: 3_000 });
+    try {
+      await members.create(4);
+      const a = await members.add('a');
+      const b = await members.add('b');
+      await members.settled([a, b]);
+      await b.source.commitOffsets(new Map([[b.keys[0]!, 0]]), 'by a member');
+      await members.leave(a);
+      await members.settled([b]);
+      expect([...a.events, ...b.events].filter(({ type }) => type === 'lost' || type === 'failed')).toEqual(
+        [],
+      );
+      const refused = await members.add('c', { protocol: 'consumer' });
+      await until(() => refused.of('failed').length > 0, 'it is told');
+      expect(refused.of('failed')[0]!.error.message).toMatch(
+        /set source\.groupProtocol to classic|UNSUPPORTED_VERSION/,
+      );
+    } finally {
+      await members.close();
+    }
+  });
+
   test("the group's offsets and those of the log are told", async () => {
     const topic = 'old-offsets';
     await createTopic(brokers, topic, 2);
@@ -68,6 +92,30 @@ describe.each(['2.8.2', '3.9.1'])('Kafka %s', (version) => {
       );
     } finally {
       await source.close();
+    }
+  });
+});
+
+describe('brokers that do not let classic groups move to the newer protocol', () => {
+  test('keep their members in the classic one, unless the other is insisted on', async () => {
+    const property = 'group.consumer.migration.policy=disabled';
+    await using parts = await Localstack.start(['kafka'], '--kafka-property', property);
+    const brokers = parts.env['FRAZIL_BROKERS']!;
+    await java.call('configure', { brokers });
+    const members = new Members(brokers, 'stays', { sessionTimeoutMs: 3_000 });
+    try {
+      await members.create(4);
+      const a = await members.add('a', { protocol: 'classic' });
+      await members.settled([a]);
+      const b = await members.add('b', { protocol: 'auto' });
+      await members.settled([a, b]);
+      const c = await members.add('c', { protocol: 'consumer' });
+      await until(() => c.of('failed').length > 0, 'c is refused');
+      expect(c.of('failed')[0]!.error.message).toMatch(
+        /^heartbeat of group group-stays: GROUP_ID_NOT_FOUND.*: the group has members of the classic protocol that cannot be taken over/,
+      );
+    } finally {
+      await members.close();
     }
   });
 });

@@ -44,9 +44,13 @@ test('a short configuration is enough: the rest has defaults', () => {
     source: {
       brokers: ['kafka:9092'],
       topics: ['orders'],
+      groupProtocol: 'auto',
+      assignors: ['cooperative-sticky'],
+      sessionTimeout: 45_000,
       startAt: 'earliest',
       onGap: 'halt',
       onTopicRecreated: 'halt',
+      onTruncation: 'halt',
       accessGrace: 15_000,
     },
     decode: {
@@ -86,6 +90,7 @@ source:
   startAt: 2026-03-01T12:00:00+02:00
   onGap: skip
   onTopicRecreated: restart
+  onTruncation: skip
 decode:
   key: { format: string }
   value: { format: json, envelope: connect, epoch: us }
@@ -122,6 +127,7 @@ shutdown: { grace: 0s }
       startAt: Date.UTC(2026, 2, 1, 10),
       onGap: 'skip',
       onTopicRecreated: 'restart',
+      onTruncation: 'skip',
     },
     decode: { key: { format: 'string' }, value: { envelope: 'connect', epoch: 'us' }, onError: 'skip' },
     catalog: { path: '/var/catalog.db', name: 'lake', warehouse: 'file:///var/wh' },

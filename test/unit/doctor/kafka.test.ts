@@ -20,7 +20,9 @@ function wellCluster(): Cluster {
         [1, a],
         [2, b],
       ]),
-      topics: new Map(topics.map((topic) => [topic, { topic, topicId: 't1', leaders: [1, 2] }])),
+      topics: new Map(
+        topics.map((topic) => [topic, { topic, topicId: 't1', leaders: [1, 2], epochs: [0, 0] }]),
+      ),
     }),
     coordinator: async () => b,
     config: async () => '604800000',
@@ -29,7 +31,7 @@ function wellCluster(): Cluster {
         partitions.map((partition) => ({ topic, partition, offset: 7 })),
       ),
     offsetFetch: async () => [],
-    fetch: async () => ({ throttleMs: 0, errorCode: 0, partitions: [] }),
+    fetch: async () => ({ throttleMs: 0, errorCode: 0, sessionId: 0, partitions: [] }),
     mayRead: async () => {},
     access: { principal: undefined, grace: { lasts: () => false } },
   };
@@ -105,6 +107,7 @@ describe('a topic', () => {
       fetch: async () => ({
         throttleMs: 0,
         errorCode: 0,
+        sessionId: 0,
         partitions: [{ errorCode: 29 }] as never,
       }),
     };
@@ -118,7 +121,7 @@ describe('a topic', () => {
   test('with a partition that has no leader', async () => {
     const headless = onlyTopic(async (topics) => ({
       ...(await wellCluster().metadata(topics)),
-      topics: new Map([['orders', { topic: 'orders', topicId: 't1', leaders: [1, -1] }]]),
+      topics: new Map([['orders', { topic: 'orders', topicId: 't1', leaders: [1, -1], epochs: [0, 0] }]]),
     }));
     expect(await topic(headless)).toMatchObject({
       status: 'warning',

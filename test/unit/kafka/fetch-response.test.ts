@@ -78,12 +78,12 @@ function parse(bytes: Buffer): FetchResponse {
 }
 
 test('an answer without topics', () => {
-  expect(parse(head(0).noTags().all)).toEqual({ throttleMs: 0, errorCode: 0, partitions: [] });
+  expect(parse(head(0).noTags().all)).toEqual({ throttleMs: 0, errorCode: 0, sessionId: 0, partitions: [] });
 });
 
 test('throttle time and error of the whole answer', () => {
   const bytes = new Bytes().int(32, 1234).int(16, 71).int(32, 9).varint(1).noTags();
-  expect(parse(bytes.all)).toEqual({ throttleMs: 1234, errorCode: 71, partitions: [] });
+  expect(parse(bytes.all)).toEqual({ throttleMs: 1234, errorCode: 71, sessionId: 9, partitions: [] });
 });
 
 test('all fields of a partition', () => {
@@ -122,9 +122,20 @@ test('all fields of a partition', () => {
         { producerId: 2n ** 62n, firstOffset: 21 },
         { producerId: -1n, firstOffset: 30 },
       ],
+      preferredReplica: 2,
       records,
     },
   ]);
+});
+
+test('where the log parts from what was read is told in a tagged field, among others', () => {
+  const bytes = head(1).uuid(topicId).varint(2);
+  partition(bytes, 0, null).varint(3);
+  bytes.varint(0).varint(13).int(32, 4).int(64, 77).noTags();
+  bytes.varint(1).varint(9).int(32, 2).int(32, 9).noTags();
+  bytes.varint(9).varint(1).raw(Buffer.of(1));
+  const [fetched] = parse(bytes.noTags().noTags().all).partitions;
+  expect(fetched!.divergingEnd).toBe(77);
 });
 
 test('null records are no records, and a null index is none', () => {

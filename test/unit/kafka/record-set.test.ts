@@ -44,7 +44,7 @@ describe('a batch', () => {
     const header = { baseOffset: 5_000_000_000, baseTimestamp, codec };
     const set = writeBatch(header, varied);
     expect(readAll(set)).toEqual({ records: expected(header, varied), next: 5_000_070_001 });
-    expect(summarize(set, 0)).toEqual({ next: 5_000_070_001, records: varied.length });
+    expect(summarize(set, 0)).toMatchObject({ next: 5_000_070_001, records: varied.length });
   });
 
   test('stamped by the broker has one time for all records', () => {
@@ -106,7 +106,7 @@ describe('a set', () => {
     const set = Buffer.concat([batch(10, 3), batch(20, 2, { codec: 'zstd' }), batch(30, 1)]);
     expect(offsetsOf(readAll(set, 5))).toEqual([10, 11, 12, 20, 21, 30]);
     expect(readAll(set, 5).next).toBe(31);
-    expect(summarize(set, 5)).toEqual({ next: 31, records: 6 });
+    expect(summarize(set, 5)).toMatchObject({ next: 31, records: 6 });
   });
 
   test('gives one batch after the other, and the position behind each', () => {
@@ -122,7 +122,7 @@ describe('a set', () => {
 
   test('without a byte moves nothing', () => {
     expect(readAll(Buffer.alloc(0), 42)).toEqual({ records: [], next: 42 });
-    expect(summarize(Buffer.alloc(0), 42)).toEqual({ next: 42, records: 0 });
+    expect(summarize(Buffer.alloc(0), 42)).toMatchObject({ next: 42, records: 0 });
   });
 
   test('whose last batch is cut off ends before it, wherever the cut is', () => {
@@ -131,7 +131,7 @@ describe('a set', () => {
     for (let length = whole.length; length < set.length; length++) {
       const cut = set.subarray(0, length);
       expect(readAll(cut, 10).next, `cut at ${length}`).toBe(13);
-      expect(summarize(cut, 10), `cut at ${length}`).toEqual({ next: 13, records: 3 });
+      expect(summarize(cut, 10), `cut at ${length}`).toMatchObject({ next: 13, records: 3 });
     }
     for (let length = 0; length < whole.length; length++)
       expect(readAll(whole.subarray(0, length), 10)).toEqual({ records: [], next: 10 });
@@ -171,7 +171,7 @@ describe('after compaction', () => {
   test('a batch may be empty, and still moves the position', () => {
     const empty = batch(10, 0, { lastOffsetDelta: 4, producerId: 1n });
     expect(readAll(empty, 10)).toEqual({ records: [], next: 15 });
-    expect(summarize(empty, 10)).toEqual({ next: 15, records: 0 });
+    expect(summarize(empty, 10)).toMatchObject({ next: 15, records: 0 });
     expect(offsetsOf(readAll(Buffer.concat([empty, batch(15, 1)]), 10))).toEqual([15]);
   });
 

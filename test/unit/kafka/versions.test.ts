@@ -2,7 +2,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { fetchV12, fetchV13, fetchV17, listOffsetsV9 } from '@platformatic/kafka';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
-import { FatalError } from '../../../src/base/errors.ts';
+import { UnsupportedRequestError } from '../../../src/kafka/errors.ts';
 import { BrokerVersions, request } from '../../../src/kafka/versions.ts';
 import { Wire } from '../../../src/kafka/wire.ts';
 
@@ -26,7 +26,7 @@ describe('the version of a request', () => {
 
   test('is an error that says what to do when the broker is too old', () => {
     expect(() => broker(0, 11).choose(fetch)).toThrow(
-      new FatalError(
+      new UnsupportedRequestError(
         'broker a:1 offers versions 0 to 11 of Fetch, one of versions 12 to 17 is needed: the broker must be Apache Kafka 2.8 or newer, or speak its protocol',
       ),
     );

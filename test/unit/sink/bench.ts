@@ -28,6 +28,8 @@ export class ScriptedSource implements Source {
   readonly logs = new Map<string, LogRange>();
   /** Everything the sink asked for, in order. */
   readonly calls: string[] = [];
+  /** Of the leader that writes what comes; -1 says nothing. */
+  leaderEpoch = -1;
   /** While set, group offsets are not answered for. */
   offsetsGate: Promise<void> | undefined;
   readonly #positions = new Map<string, { offset: number; generation: number }>();
@@ -93,7 +95,17 @@ export class ScriptedSource implements Source {
     position.offset = next;
     const log = this.logs.get(key)!;
     log.end = Math.max(log.end, next);
-    const set = { topic, partition, generation, from, next, records: new Uint8Array(batch), aborted: null };
+    const epochs = [{ offset: from, epoch: this.leaderEpoch }];
+    const set = {
+      topic,
+      partition,
+      generation,
+      from,
+      next,
+      records: new Uint8Array(batch),
+      epochs,
+      aborted: null,
+    };
     this.#emit({ type: 'records', set });
   }
 
@@ -110,8 +122,16 @@ export class ScriptedSource implements Source {
     this.#emit({ type: 'outOfRange', topicPartition: parseKey(key), generation, position: offset, log });
   }
 
-  seek(topicPartition: TopicPartition, offset: number): number {
-    this.calls.push(`seek ${keyOf(topicPartition)} ${offset}`);
+  /** The log was cut below what was read. */
+  truncated(partition: number, end: number): void {
+    const key = keyOf(this.partitions[partition]!);
+    const { offset, generation } = this.#positions.get(key)!;
+    this.#positions.delete(key);
+    this.#emit({ type: 'truncated', topicPartition: parseKey(key), generation, position: offset, end });
+  }
+
+  seek(topicPartition: TopicPartition, offset: number, epoch?: number): number {
+    this.calls.push(`seek ${keyOf(topicPartition)} ${offset}${epoch === undefined ? '' : `@${epoch}`}`);
     this.#positions.set(keyOf(topicPartition), { offset, generation: ++this.#generation });
     return this.#generation;
   }
@@ -131,10 +151,14 @@ export class ScriptedSource implements Source {
     return offsets;
   }
 
-  async commitOffsets(offsets: ReadonlyMap<string, number>, metadata: string): Promise<void> {
+  async commitOffsets(
+    offsets: ReadonlyMap<string, number>,
+    metadata: string,
+    epochs: ReadonlyMap<string, number> = new Map(),
+  ): Promise<void> {
     for (const [key, offset] of offsets) {
       this.calls.push(`commit ${key} ${offset} (${metadata})`);
-      this.group.set(key, { offset, metadata });
+      this.group.set(key, { offset, metadata, ...(epochs.has(key) ? { epoch: epochs.get(key) } : {}) });
     }
   }
 
@@ -146,6 +170,21 @@ export class ScriptedSource implements Source {
       topicPartitions.map((each) => {
         const log = this.logs.get(keyOf(each))!;
         return [keyOf(each), at === 'earliest' ? log.start : at === 'latest' ? log.end : at];
+      }),
+    );
+  }
+
+  /** Of all epochs up to the asked one; a log that is not here was never cut. */
+  readonly epochEndsOf = new Map<string, (epoch: number) => number>();
+
+  async epochEnds(
+    topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
+  ): Promise<Map<string, number>> {
+    this.calls.push(...topicPartitions.map((each) => `epoch ${each.epoch} of ${keyOf(each)}`));
+    return new Map(
+      topicPartitions.flatMap((each) => {
+        const end = this.epochEndsOf.get(keyOf(each))?.(each.epoch);
+        return end === undefined ? [] : [[keyOf(each), end] as const];
       }),
     );
   }

@@ -97,6 +97,7 @@ describe('the others are done', () => {
       files: [],
       claims,
       lost: [],
+      truncated: [],
       watermarkMs: undefined,
       createdAtMs: 1e15,
     };

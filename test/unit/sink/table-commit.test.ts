@@ -41,6 +41,7 @@ async function flushOf(id: string, claims: Claim[], change: Partial<Flush> = {})
     files,
     claims,
     lost: [],
+    truncated: [],
     watermarkMs: undefined,
     createdAtMs: lake.clock.nowMs(),
     ...change,

@@ -12,6 +12,7 @@ test('totals tell what was read, what landed, what was left out and how long it 
     files: [imaginaryFile('a', 4), imaginaryFile('b', 2)],
     claims: [],
     lost: [],
+    truncated: [],
     watermarkMs: undefined,
     createdAtMs: 0,
   };

@@ -78,6 +78,8 @@ final class KafkaCommands {
     commands.put("endTransaction", this::endTransaction);
     commands.put("compacted", args -> Compacted.create(args, admin(args)));
     commands.put("dump", this::dump);
+    commands.put("assign", Assignors::assign);
+    commands.put("groupBytes", Assignors::groupBytes);
     commands.put("runMember", this::runMember);
     commands.put("stopMember", this::stopMember);
     commands.put("members", this::members);
