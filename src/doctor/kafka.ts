@@ -2,7 +2,7 @@ import { withDeadline } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { type RetryPolicy, type RetryPorts, retry } from '../base/retry.ts';
 import type { Config } from '../config/config.ts';
-import { KafkaError, kafkaErrorId } from '../kafka/errors.ts';
+import { KafkaError, partitionError } from '../kafka/errors.ts';
 import type { ClusterMetadata, TopicMetadata, Wire } from '../kafka/wire.ts';
 import { type Check, failed, type Outcome, ok, once, skipped, succeeds, warning } from './check.ts';
 
@@ -125,8 +125,7 @@ async function readOne(
   });
   const code = partitions[0]?.errorCode ?? 0;
   if (code === 0) return;
-  const id = kafkaErrorId(code);
-  throw new KafkaError(`reading topic ${topic}`, id, id, undefined);
+  throw partitionError(`reading topic ${topic}`, code, cluster.access, topic);
 }
 
 /** Records must stay for longer than it takes to notice that a pipeline stands still, and to mend that. */

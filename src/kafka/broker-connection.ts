@@ -8,8 +8,9 @@ const apiVersionsKey = 18;
 export class BrokerConnection extends Connection {
   /** Requests that have no answer yet. */
   inFlight = 0;
-  /** On the monotonic clock: when the session should be replaced. */
+  /** On the monotonic clock: when the session should be replaced, and when nothing more should be asked in it. */
   renewAtMs: number = Number.POSITIVE_INFINITY;
+  endsAtMs: number = Number.POSITIVE_INFINITY;
   /** Whoever opens it has it no more: errors are told to those who ask. */
   isOpen = false;
   /** Makes what ended the connection an error of ours. */

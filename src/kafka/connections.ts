@@ -27,6 +27,8 @@ export interface ConnectionPorts extends SaslPorts {
 
 /** A session is replaced when so much of it is over. Tokens are renewed before (`oidc.ts`). */
 const renewedAfter = 0.8;
+/** Whoever comes later waits for the new one. */
+const usedUntil = 0.95;
 /** A new connection is not tried for more often than this while the old one does. */
 const renewalPauseMs = 1_000;
 const graceMs = 15_000;
@@ -67,6 +69,8 @@ export class Connections {
     const held = this.#held.get(key);
     if (!held?.isConnected()) return this.#openOnce(key, broker);
     const nowMs = this.#ports.clock.monotonicMs();
+    // With so little left the answer might come too late.
+    if (nowMs >= held.endsAtMs) return this.#openOnce(key, broker);
     if (nowMs >= held.renewAtMs) {
       held.renewAtMs = nowMs + renewalPauseMs;
       this.#openOnce(key, broker).catch((error: unknown) =>
@@ -166,7 +170,10 @@ export class Connections {
         login.run(exchange).then(
           (answer) => {
             const lifeMs = Number(answer.sessionLifetimeMs);
-            if (lifeMs > 0) connection().renewAtMs = begunAtMs + lifeMs * renewedAfter;
+            if (lifeMs > 0) {
+              connection().renewAtMs = begunAtMs + lifeMs * renewedAfter;
+              connection().endsAtMs = begunAtMs + lifeMs * usedUntil;
+            }
             // Without a life the library does not log in again by itself.
             callback(null, { ...answer, sessionLifetimeMs: 0n } as never);
           },
@@ -176,15 +183,18 @@ export class Connections {
     };
   }
 
+  /** What the library and OpenSSL say is no cause of what we say: the message would have both. */
   #failure(doing: string, key: string, error: unknown, asked: AskedFor, isAnswered: boolean): Error {
     const refusal = refusalIn(error, asked);
     if (refusal)
-      return new KafkaError(doing, 'REFUSED', refusal.message, error, { retryable: this.grace.lasts(key) });
+      return new KafkaError(doing, 'REFUSED', refusal.message, undefined, {
+        retryable: this.grace.lasts(key),
+      });
     const hint = hintOn(error, asked, isAnswered);
-    if (hint !== undefined) return new KafkaError(doing, 'NETWORK', hint, error);
+    if (hint !== undefined) return new KafkaError(doing, 'NETWORK', hint, undefined);
     const { code = '', cause } = error as { code?: string; cause?: unknown };
     if (!code.startsWith('PLT_KFK_')) return asKafkaError(doing, error);
-    return new KafkaError(doing, 'NETWORK', messageOf(cause ?? error), error);
+    return new KafkaError(doing, 'NETWORK', messageOf(cause ?? error), cause ?? error);
   }
 
   async close(): Promise<void> {

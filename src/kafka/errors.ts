@@ -37,6 +37,8 @@ const advice: Record<string, string> = {
   CLUSTER_AUTHORIZATION_FAILED: 'grant this principal the right on the cluster',
   GROUP_MAX_SIZE_REACHED:
     'raise group.consumer.max.size (group.max.size for the classic protocol) of the brokers, or run fewer workers',
+  UNSUPPORTED_VERSION:
+    'the brokers know the request, and do not have what it is for enabled; for a group set source.groupProtocol to auto or classic',
   GROUP_ID_NOT_FOUND:
     'the group has members of the classic protocol that cannot be taken over: end them, or set source.groupProtocol to classic',
   INCONSISTENT_GROUP_PROTOCOL:
@@ -89,6 +91,9 @@ interface LibraryError {
 /** Any error of the wire library as ours. */
 export function asKafkaError(doing: string, error: unknown, access?: Access): Error {
   if (error instanceof FatalError) return new FatalError(`${doing}: ${error.message}`, { cause: error });
+  // On the way to the broker: for what is said by who wanted to get there.
+  if (error instanceof KafkaError)
+    return new KafkaError(doing, error.id, error.message, error.cause, { retryable: error.retryable });
   if (error instanceof FrazilError) return error;
   const protocol = protocolError(error);
   if (protocol) {
@@ -147,7 +152,7 @@ function deniedError(
   const who = access?.principal === undefined ? '' : ` for ${access.principal}`;
   const what = topics.length === 0 ? '' : ` on topic ${topics.join(', ')}`;
   const message = `${id}${who}${what}`;
-  return new KafkaError(doing, id, message, error, {
+  return new KafkaError(doing, id, message, undefined, {
     retryable: access?.grace.lasts(`${id} ${doing}`) ?? false,
   });
 }

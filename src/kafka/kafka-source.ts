@@ -85,6 +85,7 @@ export class KafkaSource implements Source {
   #coordinator: Broker | undefined;
   /** Which topic each assigned topic-partition is one of: positions are those of that topic, whatever comes after it. */
   readonly #topicIds = new Map<TopicPartitionKey, string>();
+  readonly #goneTopicIds = new Set<string>();
   #membership: GroupMembership | undefined;
   readonly #committing = new Set<Promise<void>>();
   #closed = false;
@@ -371,7 +372,7 @@ export class KafkaSource implements Source {
     this.#refresh ??= this.#ports.wire
       .metadata(this.#options.topics)
       .then((metadata) => {
-        this.#metadata = newest(this.#metadata, metadata);
+        this.#metadata = newest(this.#metadata, metadata, this.#goneTopicIds);
         return this.#metadata;
       })
       .finally(() => {
@@ -399,12 +400,18 @@ export class KafkaSource implements Source {
 }
 
 /**
- * The metadata with the leaders of the latest elections: a broker that lags behind the others may answer with those of
- * before (KIP-320).
+ * The metadata with the leaders of the latest elections, and without topics that were deleted: a broker that lags behind
+ * the others may answer with those of before (KIP-320). `goneTopicIds` are those that others have taken the place of.
  */
-function newest(known: ClusterMetadata | undefined, told: ClusterMetadata): ClusterMetadata {
+function newest(
+  known: ClusterMetadata | undefined,
+  told: ClusterMetadata,
+  goneTopicIds: Set<string>,
+): ClusterMetadata {
   for (const { topic, topicId, leaders, epochs } of told.topics.values()) {
     const before = known?.topics.get(topic);
+    if (before && goneTopicIds.has(topicId)) told.topics.set(topic, before);
+    else if (before && before.topicId !== topicId) goneTopicIds.add(before.topicId);
     if (before?.topicId !== topicId) continue;
     for (const [partition, epoch] of before.epochs.entries()) {
       if (epoch <= (epochs[partition] ?? -1)) continue;

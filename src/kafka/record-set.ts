@@ -41,7 +41,8 @@ export interface RecordSetSummary {
   next: number;
   /** Records in whole batches, including those that a reader will not see. */
   records: number;
-  /** Greatest record timestamp, -1 for none. */
+  /** Of the first record of the first batch (of the batch, where the broker sets timestamps), and the greatest; -1 for none. */
+  firstTimestampMs: number;
   timestampMaxMs: number;
   /** Who led the partition when the batches were written, by their order. */
   epochs: EpochStart[];
@@ -58,11 +59,12 @@ export function summarize(
 ): RecordSetSummary {
   let next = from;
   let records = 0;
+  let firstTimestampMs = -1;
   let timestampMaxMs = -1;
   const epochs: EpochStart[] = [];
   for (let position = 0; ; ) {
     const end = batchEnd(set, position);
-    if (end === undefined) return { next, records, timestampMaxMs, epochs };
+    if (end === undefined) return { next, records, firstTimestampMs, timestampMaxMs, epochs };
     const offset = readOffset(set, position);
     if (end - position > batchBytesMax)
       throw new FatalError(`the record batch at offset ${offset}: ${tooLarge(batchBytesMax).message}`);
@@ -70,6 +72,7 @@ export function summarize(
     if ((epochs.at(-1)?.epoch ?? -1) !== epoch) epochs.push({ offset, epoch });
     next = Math.max(next, offset + set.readInt32BE(position + at.lastOffsetDelta) + 1);
     records += set.readInt32BE(position + at.recordCount);
+    if (position === 0) firstTimestampMs = Number(set.readBigInt64BE(position + at.baseTimestamp));
     timestampMaxMs = Math.max(timestampMaxMs, Number(set.readBigInt64BE(position + at.maxTimestamp)));
     position = end;
   }

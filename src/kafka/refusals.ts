@@ -20,9 +20,9 @@ export class Grace {
   /** Another refusal of this kind. @returns whether it may be tried again. */
   lasts(what: string): boolean {
     const nowMs = this.#clock.monotonicMs();
-    const before = this.#streaks.get(what);
-    const goesOn = before !== undefined && nowMs - before.lastMs <= Math.max(pauseMs, this.#graceMs);
-    const sinceMs = goesOn ? before.sinceMs : nowMs;
+    for (const [key, { lastMs }] of this.#streaks)
+      if (nowMs - lastMs > Math.max(pauseMs, this.#graceMs)) this.#streaks.delete(key);
+    const sinceMs = this.#streaks.get(what)?.sinceMs ?? nowMs;
     this.#streaks.set(what, { sinceMs, lastMs: nowMs });
     return nowMs - sinceMs < this.#graceMs;
   }

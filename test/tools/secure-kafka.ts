@@ -10,6 +10,7 @@ import {
   Connection,
   createAclsV3,
   deleteAclsV3,
+  describeAclsV3,
   ResourcePatternTypes,
   ResourceTypes,
   ScramMechanisms,
@@ -17,6 +18,7 @@ import {
 import { type Authority, certificate } from './certificates.ts';
 import { Issuer } from './issuer.ts';
 import { Localstack } from './localstack.ts';
+import { pause } from './pipeline.ts';
 
 /** What each listener of the broker is for. */
 const listeners = {
@@ -38,7 +40,7 @@ const listeners = {
 } as const;
 
 export type Listener = keyof typeof listeners;
-export const shortSessionMs = 2_500;
+export const shortSessionMs = 4_000;
 
 /** Users of PLAIN; the others are made by {@link SecureKafka.addUser}. */
 export const plainUsers = { paula: 'p4ula-secret' };
@@ -97,9 +99,9 @@ export class SecureKafka implements AsyncDisposable {
     }
   }
 
-  /** `localhost:port`, which the certificates are for; the plain one by its address. */
-  address(listener: Listener): string {
-    return `${listener === 'plain' ? '127.0.0.1' : 'localhost'}:${this.#ports[listener]}`;
+  /** `localhost:port`; the plain one by its address. The certificates are for both. */
+  address(listener: Listener, host = listener === 'plain' ? '127.0.0.1' : 'localhost'): string {
+    return `${host}:${this.#ports[listener]}`;
   }
 
   /** Writes a file of the folder. @returns its path. */
@@ -125,12 +127,19 @@ export class SecureKafka implements AsyncDisposable {
     );
   }
 
+  /** Until the broker goes by it. */
   async grant(...acls: Acl[]): Promise<void> {
-    await this.#ask((connection) => createAclsV3.api.async(connection, acls.map(entry) as never));
+    await this.#ask(async (connection) => {
+      await createAclsV3.api.async(connection, acls.map(entry) as never);
+      for (const acl of acls) while (!(await isGranted(connection, acl))) await pause(20);
+    });
   }
 
   async revoke(...acls: Acl[]): Promise<void> {
-    await this.#ask((connection) => deleteAclsV3.api.async(connection, acls.map(entry) as never));
+    await this.#ask(async (connection) => {
+      await deleteAclsV3.api.async(connection, acls.map(entry) as never);
+      for (const acl of acls) while (await isGranted(connection, acl)) await pause(20);
+    });
   }
 
   async #ask<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
@@ -148,6 +157,11 @@ export class SecureKafka implements AsyncDisposable {
     await this.issuer[Symbol.asyncDispose]();
     rmSync(this.folder, { recursive: true, force: true });
   }
+}
+
+async function isGranted(connection: Connection, acl: Acl): Promise<boolean> {
+  const { resources } = await describeAclsV3.api.async(connection, entry(acl) as never);
+  return resources.length > 0;
 }
 
 function entry({ principal, operation, type, name }: Acl): object {

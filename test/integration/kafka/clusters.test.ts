@@ -4,7 +4,7 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { systemRandom } from '../../../src/base/random.ts';
 import type { FetchRequest } from '../../../src/kafka/fetch-request.ts';
-import { KafkaSource, type KafkaSourceOptions } from '../../../src/kafka/kafka-source.ts';
+import { type GroupProtocol, KafkaSource, type KafkaSourceOptions } from '../../../src/kafka/kafka-source.ts';
 import { Wire } from '../../../src/kafka/wire.ts';
 import { Lake } from '../../tools/frazil.ts';
 import { Localstack } from '../../tools/localstack.ts';
@@ -208,41 +208,48 @@ test('a quota is kept to: nothing is asked before the time that the broker has s
   }
 });
 
-test('a group goes on when its coordinator is killed: members stay, offsets are kept', async () => {
-  const topic = 'coordinator';
-  await tools.call('createTopic', { topic, partitions: 3, replication: 3 });
-  await tools.call('produceMany', { topic, count: 300 });
-  const { reading, wire } = watched(brokers.split(','), { group: topic, topics: [topic] });
-  reading.onEvent = (event) => {
-    if (event.type === 'revoked') reading.release(event.topicPartitions);
-    if (event.type === 'assigned')
-      for (const each of event.topicPartitions) reading.seek([each], reading.position(each) ?? 0);
-  };
-  let killed = '';
-  try {
-    await reading.start();
-    await until(() => total(reading) === 300, 'all is read');
-    const { port } = await wire.coordinator(topic);
-    killed = `${brokers.split(',').findIndex((each) => each.endsWith(`:${port}`)) + 1}`;
-    await stack.down('--broker', killed, '--signal', 'KILL');
-    const offsets = new Map([[`${topic}-0`, 50]]);
-    const isKept = (): Promise<boolean> =>
-      reading.source.commitOffsets(offsets, 'kept').then(
-        () => true,
-        () => false,
-      );
-    await until(isKept, 'another coordinator keeps offsets');
+test.each<GroupProtocol>(['consumer', 'classic'])(
+  'a %s group goes on when its coordinator is killed: members stay, offsets are kept',
+  async (protocol) => {
+    const topic = `coordinator-${protocol}`;
+    await tools.call('createTopic', { topic, partitions: 3, replication: 3 });
     await tools.call('produceMany', { topic, count: 300 });
-    await until(() => total(reading) === 600, 'what is new is read');
-    expect(reading.of('lost')).toEqual([]);
-    const known = await reading.source.committedOffsets([{ topic, partition: 0 }]);
-    expect(known.get(`${topic}-0`)).toMatchObject({ offset: 50, metadata: 'kept' });
-    isWhole(reading);
-  } finally {
-    await reading.source.close();
-    if (killed !== '') await stack.up('--broker', killed);
-  }
-});
+    const { reading, wire } = watched(brokers.split(','), {
+      group: topic,
+      topics: [topic],
+      membership: { protocol },
+    });
+    reading.onEvent = (event) => {
+      if (event.type === 'revoked') reading.release(event.topicPartitions);
+      if (event.type === 'assigned')
+        for (const each of event.topicPartitions) reading.seek([each], reading.position(each) ?? 0);
+    };
+    let killed = '';
+    try {
+      await reading.start();
+      await until(() => total(reading) === 300, 'all is read');
+      const { port } = await wire.coordinator(topic);
+      killed = `${brokers.split(',').findIndex((each) => each.endsWith(`:${port}`)) + 1}`;
+      await stack.down('--broker', killed, '--signal', 'KILL');
+      const offsets = new Map([[`${topic}-0`, 50]]);
+      const isKept = (): Promise<boolean> =>
+        reading.source.commitOffsets(offsets, 'kept').then(
+          () => true,
+          () => false,
+        );
+      await until(isKept, 'another coordinator keeps offsets');
+      await tools.call('produceMany', { topic, count: 300 });
+      await until(() => total(reading) === 600, 'what is new is read');
+      expect(reading.of('lost')).toEqual([]);
+      const known = await reading.source.committedOffsets([{ topic, partition: 0 }]);
+      expect(known.get(`${topic}-0`)).toMatchObject({ offset: 50, metadata: 'kept' });
+      isWhole(reading);
+    } finally {
+      await reading.source.close();
+      if (killed !== '') await stack.up('--broker', killed);
+    }
+  },
+);
 
 test('a log that was cut by an unclean election: who reads it and who has landed it are told, nothing goes on silently', async () => {
   const topic = 'unclean';

@@ -114,7 +114,7 @@ describe('a topic', () => {
     expect(await topic(unreadable)).toMatchObject({
       status: 'failed',
       found:
-        'reading topic orders: TOPIC_AUTHORIZATION_FAILED: grant this principal READ and DESCRIBE on the topic',
+        'reading topic orders: TOPIC_AUTHORIZATION_FAILED on topic orders: grant this principal READ and DESCRIBE on the topic',
     });
   });
 

@@ -441,6 +441,17 @@ describe('topics that change', () => {
     expect(group.asked().filter((text) => text.startsWith('join'))).toEqual(['join me-1 [orders-0]']);
   });
 
+  test('as a broker knows them that has not heard of the last partitions change nothing', async () => {
+    await group.joined();
+    group.coordinator.topics.set('users', { topicId: 'u', partitions: 3 });
+    await group.clock.pass(15_000);
+    expect(group.tidings()).toEqual(['assigned users-1 users-2']);
+    group.coordinator.topics.set('users', { topicId: 'u', partitions: 1 });
+    group.coordinator.isRebalancing = true;
+    await group.clock.pass(30_000);
+    expect(group.tidings()).toEqual([]);
+  });
+
   test('that cannot be looked at change nothing', async () => {
     await group.joined();
     group.coordinator.fail('topics', new FatalError('no'), 3);
