@@ -112,6 +112,7 @@ export class Connections {
       mechanism: this.#sasl?.mechanism,
       principal: login?.principal,
       advice: login && (() => login!.refused()),
+      expired: login?.expired?.(),
     });
     let connection: BrokerConnection | undefined;
     try {

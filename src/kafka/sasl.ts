@@ -22,6 +22,8 @@ export interface Login {
   run(exchange: SaslExchange): Promise<SaslAnswer>;
   /** The broker said no. @returns what is known of the reason. */
   refused(): string;
+  /** What is to be done when it is of the past by our clock. */
+  expired?(): string | undefined;
 }
 
 /** Logins at brokers. */
@@ -128,6 +130,10 @@ function tokenLogin(
   drop: () => void = () => {},
 ): Login {
   const { principal, expiresAtMs } = describeToken(token);
+  const expired = (): string | undefined =>
+    expiresAtMs !== undefined && expiresAtMs <= clock.nowMs()
+      ? `the token expired at ${new Date(expiresAtMs).toISOString()}: renew it`
+      : undefined;
   const further = Object.entries(extensions).map(([name, value]) => `${name}=${value}\x01`);
   return {
     principal,
@@ -140,10 +146,9 @@ function tokenLogin(
     },
     refused() {
       drop();
-      if (expiresAtMs === undefined || expiresAtMs > clock.nowMs())
-        return 'check that the token of source.sasl is for this cluster';
-      return `the token expired at ${new Date(expiresAtMs).toISOString()}: renew it`;
+      return expired() ?? 'check that the token of source.sasl is for this cluster';
     },
+    expired,
   };
 }
 
