@@ -1,7 +1,7 @@
 import type { HttpPorts } from '../base/http.ts';
 import type { Random } from '../base/random.ts';
 import { type BearerSettings, type LoginSettings, Refusal, reveal, type SaslSettings } from './access.ts';
-import type { AwsSigner } from './msk.ts';
+import type { AwsSigner, MskTokens } from './msk.ts';
 import { describeToken, OidcTokens } from './oidc.ts';
 import { checkServerFinal, clientFinal, clientFirst } from './scram.ts';
 
@@ -58,12 +58,13 @@ export function saslOf(settings: SaslSettings, ports: SaslPorts): Sasl {
     case 'OAUTHBEARER':
       return bearer(settings, ports);
     case 'AWS_MSK_IAM': {
-      let signer: Promise<AwsSigner> | undefined;
+      // What signs is loaded where it is needed.
+      const open = async (): Promise<MskTokens> =>
+        new (await import('./msk.ts')).MskTokens(await ports.awsSigner(settings.region), ports.clock);
+      let tokens: Promise<MskTokens> | undefined;
       const prepare = async (): Promise<Login> => {
-        // What signs is loaded where it is needed.
-        const { mskToken } = await import('./msk.ts');
-        signer ??= ports.awsSigner(settings.region);
-        const login = tokenLogin(await mskToken(await signer, ports.clock), {}, ports);
+        tokens ??= open();
+        const login = tokenLogin(await (await tokens).get(), {}, ports);
         const refused = (): string =>
           'check that the IAM policy allows kafka-cluster:Connect on the cluster, and the clock of this machine';
         return { ...login, refused };
