@@ -295,6 +295,11 @@ export const settings = {
         text('a name', /\S/),
         'Where the worker runs, as brokers name it in `broker.rack` (in AWS: the availability zone id). Where brokers have a rack-aware `replica.selector.class`, partitions are fetched from replicas there.',
       ),
+      batchBytesMax: withDefault(
+        bytes('1MB'),
+        '100MB',
+        'A record batch with more bytes, compressed or decompressed, stops the worker with its topic, partition and offset: a few bytes can be made to stand for gigabytes.',
+      ),
       startAt: withDefault(
         oneOfOr(['earliest', 'latest'], time),
         'earliest',

@@ -33,7 +33,7 @@ export interface ClassicGroupPorts extends GroupEvents {
   heartbeat(member: GroupMember): Promise<void>;
   leave(member: GroupMember): Promise<void>;
   /** Those of the topics that exist, as they are now. */
-  topics(names: readonly string[]): Promise<ReadonlyMap<string, { topicId: string; partitions: number }>>;
+  topics(names: readonly string[]): Promise<Topics>;
 }
 
 export interface JoinRequest {
@@ -72,6 +72,8 @@ export interface ClassicGroupOptions {
   rebalanceTimeoutMs: number;
 }
 
+type Topics = ReadonlyMap<string, { topicId: string; partitions: number }>;
+
 const noGeneration = -1;
 const heartbeatMs = 3_000;
 /** Topics are looked at this often: whether they have grown, or were made anew. */
@@ -90,6 +92,8 @@ class ClassicMember implements GroupMembership {
   readonly #isCooperative: boolean;
   readonly #owned = new Map<TopicPartitionKey, AssignedPartition>();
   readonly #revoking = new Set<TopicPartitionKey>();
+  /** Partitions of each topic, by its id. */
+  readonly #counts = new Map<string, number>();
   /** What the group has assigned and has not been compared with what is owned. */
   #assigned: readonly TopicPartition[] | undefined;
   #memberId = '';
@@ -211,7 +215,7 @@ class ClassicMember implements GroupMembership {
       ...readSubscription(memberId, metadata),
     }));
     const wanted = [...new Set(subscribers.flatMap(({ topics }) => topics))].sort();
-    const topics = await this.#ports.topics(wanted);
+    const topics = await this.#topics(wanted);
     this.#watch(wanted, topics);
     const counts = new Map([...topics].map(([topic, { partitions }]) => [topic, partitions]));
     return [...assign(known, subscribers, counts)].map(([memberId, partitions]) => ({
@@ -226,7 +230,7 @@ class ClassicMember implements GroupMembership {
   async #reconcile(): Promise<void> {
     const assigned = this.#assigned!;
     const names = [...new Set(assigned.map(({ topic }) => topic))];
-    const topics = names.length === 0 ? new Map() : await this.#ports.topics(names);
+    const topics = names.length === 0 ? new Map() : await this.#topics(names);
     if (this.#stopped) return;
     const target = new Map<TopicPartitionKey, AssignedPartition>();
     for (const topicPartition of assigned) {
@@ -270,7 +274,7 @@ class ClassicMember implements GroupMembership {
     this.#wake.abort();
   }
 
-  #loseAll(): void {
+  #loseAll(cause: string): void {
     const lost = [...this.#owned.values()];
     this.#owned.clear();
     this.#revoking.clear();
@@ -278,15 +282,23 @@ class ClassicMember implements GroupMembership {
     this.#generation = noGeneration;
     this.#ownedGeneration = noGeneration;
     this.#mustJoin = true;
-    if (lost.length > 0) this.#ports.onLost(lost);
+    if (lost.length > 0) this.#ports.onLost(lost, cause);
   }
 
   // ---- topics that change ----
 
-  #watch(
-    topics: readonly string[],
-    seen?: ReadonlyMap<string, { topicId: string; partitions: number }>,
-  ): void {
+  /** The topics as they are now. Partitions only become more: a broker that has not heard of the last is not believed. */
+  async #topics(names: readonly string[]): Promise<Topics> {
+    const topics = new Map(await this.#ports.topics(names));
+    for (const [name, { topicId, partitions }] of topics) {
+      const most = Math.max(partitions, this.#counts.get(topicId) ?? 0);
+      this.#counts.set(topicId, most);
+      topics.set(name, { topicId, partitions: most });
+    }
+    return topics;
+  }
+
+  #watch(topics: readonly string[], seen?: Topics): void {
     this.#watched = topics;
     this.#seen = seen ? describe(seen) : '';
     this.#lookedAtMs = seen ? this.#ports.clock.monotonicMs() : Number.NEGATIVE_INFINITY;
@@ -299,7 +311,7 @@ class ClassicMember implements GroupMembership {
     this.#isLooking = true;
     const generation = this.#generation;
     try {
-      const seen = describe(await this.#ports.topics(this.#watched));
+      const seen = describe(await this.#topics(this.#watched));
       if (generation !== this.#generation || this.#mustJoin || this.#stopped) return;
       this.#lookedAtMs = clock.monotonicMs();
       if (this.#seen !== '' && this.#seen !== seen) {
@@ -324,7 +336,7 @@ class ClassicMember implements GroupMembership {
     if (id === 'UNKNOWN_MEMBER_ID' || id === 'ILLEGAL_GENERATION') {
       this.#ports.log.warn('the group has given our partitions to others; joining again', { reason: id });
       if (id === 'UNKNOWN_MEMBER_ID') this.#memberId = '';
-      this.#loseAll();
+      this.#loseAll(id);
       return true;
     }
     if (id === 'REBALANCE_IN_PROGRESS') return true;
@@ -359,7 +371,7 @@ class ClassicMember implements GroupMembership {
 
 const idOf = (error: unknown): string => (error instanceof KafkaError ? error.id : '');
 
-function describe(topics: ReadonlyMap<string, { topicId: string; partitions: number }>): string {
+function describe(topics: Topics): string {
   return [...topics]
     .map(([topic, { topicId, partitions }]) => `${topic} ${topicId} ${partitions}`)
     .sort()

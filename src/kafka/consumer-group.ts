@@ -183,7 +183,7 @@ class Member implements GroupMembership {
     const isGone = id === 'GROUP_ID_NOT_FOUND' && this.#epoch !== joinEpoch;
     if (isGone || id === 'FENCED_MEMBER_EPOCH' || id === 'UNKNOWN_MEMBER_ID' || id === 'STALE_MEMBER_EPOCH') {
       this.#ports.log.warn('the group has given our partitions to others; joining again', { reason: id });
-      this.#loseAll();
+      this.#loseAll(id);
       return true;
     }
     if (isRetryable(error)) {
@@ -193,7 +193,7 @@ class Member implements GroupMembership {
       return true;
     }
     this.#stopped = true;
-    if (isNoConsumerGroup(error)) this.#loseAll();
+    if (isNoConsumerGroup(error)) this.#loseAll(id);
     this.#epoch = joinEpoch;
     this.#ports.onFailed(error instanceof Error ? error : new Error(String(error)));
     return false;
@@ -210,14 +210,14 @@ class Member implements GroupMembership {
     return true;
   }
 
-  #loseAll(): void {
+  #loseAll(cause: string): void {
     const lost = [...this.#owned.values()];
     this.#owned.clear();
     this.#revoking.clear();
     this.#target = undefined;
     this.#epoch = joinEpoch;
     this.#tellAll = true;
-    if (lost.length > 0) this.#ports.onLost(lost);
+    if (lost.length > 0) this.#ports.onLost(lost, cause);
   }
 
   async leave(): Promise<void> {

@@ -37,6 +37,8 @@ const advice: Record<string, string> = {
   CLUSTER_AUTHORIZATION_FAILED: 'grant this principal the right on the cluster',
   GROUP_MAX_SIZE_REACHED:
     'raise group.consumer.max.size (group.max.size for the classic protocol) of the brokers, or run fewer workers',
+  UNSUPPORTED_VERSION:
+    'the brokers know the request, and do not have what it is for enabled; for a group set source.groupProtocol to auto or classic',
   GROUP_ID_NOT_FOUND:
     'the group has members of the classic protocol that cannot be taken over: end them, or set source.groupProtocol to classic',
   INCONSISTENT_GROUP_PROTOCOL:

@@ -7,7 +7,7 @@ import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
 import { FetchSession } from './fetch-session.ts';
 import { epochAt } from './leader-epochs.ts';
 import { type RecordSetSummary, summarize } from './record-set.ts';
-import { fetchBytesMin, type LogRange, type SourceEvent } from './source.ts';
+import { type FetchedLog, fetchBytesMin, type LogRange, type SourceEvent } from './source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
 import type { ClusterMetadata, Wire } from './wire.ts';
 
@@ -26,6 +26,8 @@ export interface FetcherPorts {
   logRange(topicPartition: TopicPartition): Promise<LogRange>;
   /** Where this program runs, if brokers are to say which replica is near (KIP-392). */
   rackId?: string | undefined;
+  /** What a record batch may have at most, compressed and decompressed. */
+  batchBytesMax?: number | undefined;
 }
 
 /** An answer is waited for this long at the broker, unless this much has come together before. */
@@ -45,7 +47,7 @@ const warnIntervalMs = 5_000;
 const missingTopicMs = 30_000;
 
 export class Fetcher {
-  readonly logRanges: Map<TopicPartitionKey, LogRange> = new Map();
+  readonly logRanges: Map<TopicPartitionKey, FetchedLog> = new Map();
   readonly #ports: FetcherPorts;
   readonly #positions = new Map<TopicPartitionKey, Position>();
   /** Bytes each broker's request in flight may bring. */
@@ -217,12 +219,19 @@ export class Fetcher {
         broker: fetched.preferredReplica,
         untilMs: this.#ports.clock.monotonicMs() + nearestMs,
       };
-    this.logRanges.set(keyOf(position), { start: fetched.logStartOffset, end: fetched.lastStableOffset });
+    const log: FetchedLog = {
+      ...this.logRanges.get(keyOf(position)),
+      start: fetched.logStartOffset,
+      end: fetched.lastStableOffset,
+      highWatermark: fetched.highWatermark,
+      position: position.offset,
+    };
+    this.logRanges.set(keyOf(position), log);
     if (fetched.records.length === 0) return;
     const { topic, partition, generation, offset: from } = position;
     let summary: RecordSetSummary;
     try {
-      summary = summarize(fetched.records, from);
+      summary = summarize(fetched.records, from, this.#ports.batchBytesMax);
     } catch (error) {
       this.#fail(
         new FatalError(`reading ${keyOf(position)} from offset ${from}: ${messageOf(error)}`, {
@@ -231,18 +240,24 @@ export class Fetcher {
       );
       return;
     }
-    const { next, epochs } = summary;
+    const { next, epochs, timestampMaxMs } = summary;
     if (next === from) return; // not one whole batch: it comes when this topic-partition is asked for first
     position.servedAt = ++this.#served;
     position.offset = next;
     position.epoch = epochAt(epochs, next);
+    log.position = next;
+    if (timestampMaxMs >= 0) log.readTimestampMs = timestampMaxMs;
     // A copy of its own can be given to another thread; the answer's buffer is shared by all partitions.
     const records = new Uint8Array(fetched.records.length);
     records.set(fetched.records);
     this.#allowed -= records.length;
     this.#emit({
       type: 'records',
-      set: { topic, partition, generation, from, next, records, epochs, aborted: fetched.aborted },
+      set: {
+        ...{ topic, partition, generation, from, next, records, epochs },
+        aborted: fetched.aborted,
+        batchBytesMax: this.#ports.batchBytesMax,
+      },
     });
   }
 

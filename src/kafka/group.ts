@@ -23,7 +23,8 @@ export interface GroupMember {
 export interface GroupEvents {
   onAssigned(topicPartitions: readonly AssignedPartition[]): void;
   onRevoked(topicPartitions: readonly TopicPartition[], withinMs: number): void;
-  onLost(topicPartitions: readonly TopicPartition[]): void;
+  /** `cause` is what the coordinator has said. */
+  onLost(topicPartitions: readonly TopicPartition[], cause: string): void;
   onFailed(error: Error): void;
 }
 

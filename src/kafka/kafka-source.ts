@@ -14,6 +14,7 @@ import type {
   AssignedPartition,
   ClusterTopics,
   CommittedOffset,
+  FetchedLog,
   LogRange,
   Source,
   SourceEvent,
@@ -29,6 +30,8 @@ export interface KafkaSourceOptions {
   membership?: Partial<MembershipOptions>;
   /** Where this program runs, as brokers name it: replicas there are fetched from (KIP-392). */
   clientRack?: string | undefined;
+  /** A record batch of more than this, compressed or decompressed, is refused. */
+  batchBytesMax?: number | undefined;
 }
 
 /** How a worker is a member of its group. */
@@ -82,6 +85,7 @@ export class KafkaSource implements Source {
   #coordinator: Broker | undefined;
   /** Which topic each assigned topic-partition is one of: positions are those of that topic, whatever comes after it. */
   readonly #topicIds = new Map<TopicPartitionKey, string>();
+  readonly #goneTopicIds = new Set<string>();
   #membership: GroupMembership | undefined;
   readonly #committing = new Set<Promise<void>>();
   #closed = false;
@@ -95,6 +99,7 @@ export class KafkaSource implements Source {
       refresh: () => this.#refreshMetadata(),
       logRange: (topicPartition) => this.#logRange(topicPartition),
       rackId: options.clientRack,
+      batchBytesMax: options.batchBytesMax,
     });
   }
 
@@ -141,9 +146,9 @@ export class KafkaSource implements Source {
         this.#fetcher.stop(topicPartitions);
         emit({ type: 'revoked', topicPartitions, withinMs });
       },
-      onLost: (topicPartitions) => {
+      onLost: (topicPartitions, cause) => {
         this.#disown(topicPartitions);
-        emit({ type: 'lost', topicPartitions });
+        emit({ type: 'lost', topicPartitions, cause });
       },
       onFailed: (error) => emit({ type: 'failed', error }),
     };
@@ -224,7 +229,7 @@ export class KafkaSource implements Source {
     this.#membership?.released(topicPartitions);
   }
 
-  logRanges(): ReadonlyMap<TopicPartitionKey, LogRange> {
+  logRanges(): ReadonlyMap<TopicPartitionKey, FetchedLog> {
     return this.#fetcher.logRanges;
   }
 
@@ -367,7 +372,7 @@ export class KafkaSource implements Source {
     this.#refresh ??= this.#ports.wire
       .metadata(this.#options.topics)
       .then((metadata) => {
-        this.#metadata = newest(this.#metadata, metadata);
+        this.#metadata = newest(this.#metadata, metadata, this.#goneTopicIds);
         return this.#metadata;
       })
       .finally(() => {
@@ -395,12 +400,18 @@ export class KafkaSource implements Source {
 }
 
 /**
- * The metadata with the leaders of the latest elections: a broker that lags behind the others may answer with those of
- * before (KIP-320).
+ * The metadata with the leaders of the latest elections, and without topics that were deleted: a broker that lags behind
+ * the others may answer with those of before (KIP-320). `goneTopicIds` are those that others have taken the place of.
  */
-function newest(known: ClusterMetadata | undefined, told: ClusterMetadata): ClusterMetadata {
+function newest(
+  known: ClusterMetadata | undefined,
+  told: ClusterMetadata,
+  goneTopicIds: Set<string>,
+): ClusterMetadata {
   for (const { topic, topicId, leaders, epochs } of told.topics.values()) {
     const before = known?.topics.get(topic);
+    if (before && goneTopicIds.has(topicId)) told.topics.set(topic, before);
+    else if (before && before.topicId !== topicId) goneTopicIds.add(before.topicId);
     if (before?.topicId !== topicId) continue;
     for (const [partition, epoch] of before.epochs.entries()) {
       if (epoch <= (epochs[partition] ?? -1)) continue;

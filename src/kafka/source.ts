@@ -10,6 +10,8 @@ export interface RecordSet extends TopicPartition {
   readonly from: number;
   readonly next: number;
   readonly records: Uint8Array<ArrayBuffer>;
+  /** What a batch may have at most, decompressed; without it the default. */
+  readonly batchBytesMax?: number | undefined;
   /** Leader epochs of its batches. */
   readonly epochs: readonly EpochStart[];
   /** The index of aborted transactions in read_committed; null when there are none. */
@@ -37,13 +39,23 @@ export interface LogRange {
   end: number;
 }
 
+/** A log as the last answer told, and how far it has been read. */
+export interface FetchedLog extends LogRange {
+  /** One past the last record that is replicated, whether its transaction has ended or not. */
+  highWatermark?: number;
+  /** The next offset to read. */
+  position?: number;
+  /** Greatest timestamp of what was read last: what has not been read is, as a rule, no older. */
+  readTimestampMs?: number;
+}
+
 /** What happens on the Kafka side. Events only tell; nothing waits for them to be handled, except a revocation. */
 export type SourceEvent =
   | { type: 'assigned'; topicPartitions: readonly AssignedPartition[] }
   /** Fetching has stopped. The owner finishes, then calls {@link Source.released}, within `withinMs`. */
   | { type: 'revoked'; topicPartitions: readonly TopicPartition[]; withinMs: number }
-  /** They belong to others already: nothing may be finished. */
-  | { type: 'lost'; topicPartitions: readonly TopicPartition[] }
+  /** They belong to others already: nothing may be finished. `cause` is what the group has said. */
+  | { type: 'lost'; topicPartitions: readonly TopicPartition[]; cause?: string }
   | { type: 'records'; set: RecordSet }
   /** The position lies outside of the log. Fetching has stopped: what to do is not the source's choice. */
   | {
@@ -134,8 +146,8 @@ export interface Source {
     topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
   ): Promise<Map<TopicPartitionKey, number>>;
 
-  /** Log ranges as the last fetches told them, without a request. */
-  logRanges(): ReadonlyMap<TopicPartitionKey, LogRange>;
+  /** What the last fetches told of each log, without a request. */
+  logRanges(): ReadonlyMap<TopicPartitionKey, FetchedLog>;
 
   /** Leaves the group and closes all connections. */
   close(): Promise<void>;

@@ -5,6 +5,8 @@ import { UnsupportedRequestError } from './errors.ts';
 export interface Request<A extends unknown[], R> {
   readonly name: string;
   readonly versions: readonly API<A, R>[];
+  /** What to do about a broker that does not know it yet. */
+  readonly advice?: string;
 }
 
 export function request<A extends unknown[], R>(
@@ -49,22 +51,26 @@ export class BrokerVersions {
    * The newest version that both sides know.
    * @throws {UnsupportedRequestError} naming broker, request and versions when there is none
    */
-  choose<A extends unknown[], R>({ name, versions }: Request<A, R>): API<A, R> {
+  choose<A extends unknown[], R>({ name, versions, advice }: Request<A, R>): API<A, R> {
     const offered = this.#offered.get(versions[0]!.key);
     const chosen = versions.find((api) => isOffered(api, offered));
     if (chosen) return chosen;
     const newest = versions[0]!.version;
     const oldest = versions.at(-1)!.version;
-    const known = newest === oldest ? `version ${newest} is` : `one of versions ${oldest} to ${newest} is`;
-    const range = offered ? `versions ${offered.minVersion} to ${offered.maxVersion}` : 'no version';
+    const known = oldest === newest ? `version ${newest}` : `one of versions ${oldest} to ${newest}`;
+    const range = offered ? rangeText(offered) : 'no version';
     const act =
       offered && offered.minVersion > newest
         ? 'the broker is newer than this frazil knows: use a newer frazil'
-        : 'the broker must be Apache Kafka 2.8 or newer, or speak its protocol';
+        : (advice ?? 'the broker must be Apache Kafka 2.8 or newer, or speak its protocol');
     throw new UnsupportedRequestError(
-      `broker ${this.#broker} offers ${range} of ${name}, ${known} needed: ${act}`,
+      `broker ${this.#broker} offers ${range} of ${name}, ${known} is needed: ${act}`,
     );
   }
+}
+
+function rangeText({ minVersion, maxVersion }: Offered): string {
+  return minVersion === maxVersion ? `version ${minVersion}` : `versions ${minVersion} to ${maxVersion}`;
 }
 
 function isOffered({ version }: { version: number }, offered: Offered | undefined): boolean {

@@ -1,34 +1,4 @@
-import {
-  type API,
-  type Broker,
-  type Connection,
-  consumerGroupHeartbeatV1,
-  describeConfigsV4,
-  findCoordinatorV3,
-  findCoordinatorV4,
-  findCoordinatorV5,
-  findCoordinatorV6,
-  heartbeatV4,
-  joinGroupV7,
-  joinGroupV8,
-  joinGroupV9,
-  leaveGroupV4,
-  leaveGroupV5,
-  listOffsetsV6,
-  listOffsetsV7,
-  listOffsetsV8,
-  listOffsetsV9,
-  metadataV11,
-  metadataV12,
-  offsetCommitV8,
-  offsetCommitV9,
-  offsetFetchV7,
-  offsetFetchV8,
-  offsetFetchV9,
-  offsetForLeaderEpochV3,
-  offsetForLeaderEpochV4,
-  syncGroupV5,
-} from '@platformatic/kafka';
+import type { Broker, Connection } from '@platformatic/kafka';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
@@ -45,7 +15,8 @@ import {
 } from './fetch-request.ts';
 import { type FetchResponse, namedFetchResponseParser, parseFetchResponse } from './fetch-response.ts';
 import type { GroupMember } from './group.ts';
-import { BrokerVersions, type Request, request } from './versions.ts';
+import { type MetadataAnswer, optional, requests } from './requests.ts';
+import { BrokerVersions, type Request } from './versions.ts';
 
 /**
  * Kafka's wire protocol: connections and request encoding of `@platformatic/kafka`, and nothing else of
@@ -83,47 +54,6 @@ const connectTimeoutMs = 5_000;
 const requestTimeoutMs = 30_000;
 /** For an answer that comes when all members of a group have joined: longer than a member may take to do so. */
 const joinTimeoutMs = 90_000;
-
-/** The requests used, in all versions from Apache Kafka 2.8 on. */
-const requests = {
-  fetch: fetchRequest,
-  listOffsets: request(
-    'ListOffsets',
-    listOffsetsV9.api,
-    listOffsetsV8.api,
-    listOffsetsV7.api,
-    listOffsetsV6.api,
-  ),
-  offsetForLeaderEpoch: request(
-    'OffsetForLeaderEpoch',
-    offsetForLeaderEpochV4.api,
-    offsetForLeaderEpochV3.api,
-  ),
-  metadata: request('Metadata', metadataV12.api, metadataV11.api),
-  offsetCommit: request('OffsetCommit', offsetCommitV9.api, offsetCommitV8.api),
-  offsetFetch: request<OffsetFetchArguments, OffsetFetchAnswer>(
-    'OffsetFetch',
-    offsetFetchV9.api,
-    offsetFetchV8.api,
-    offsetFetchV7.api,
-  ),
-  findCoordinator: request(
-    'FindCoordinator',
-    findCoordinatorV6.api,
-    findCoordinatorV5.api,
-    findCoordinatorV4.api,
-    findCoordinatorV3.api,
-  ),
-  heartbeat: request('Heartbeat', heartbeatV4.api),
-};
-/** These a broker may lack, and we do without. */
-const optional = {
-  consumerGroupHeartbeat: request('ConsumerGroupHeartbeat', consumerGroupHeartbeatV1.api),
-  joinGroup: request('JoinGroup', joinGroupV9.api, joinGroupV8.api, joinGroupV7.api),
-  syncGroup: request('SyncGroup', syncGroupV5.api),
-  leaveGroup: request('LeaveGroup', leaveGroupV5.api, leaveGroupV4.api),
-  describeConfigs: request('DescribeConfigs', describeConfigsV4.api),
-};
 
 export class Wire {
   /** Whom to ask what every broker knows: those of the cluster as last known, then the configured ones. */
@@ -190,7 +120,8 @@ export class Wire {
     let versions = this.#versions.get(connection);
     if (!versions) {
       versions = BrokerVersions.ask(connection).then((offered) => {
-        for (const needed of Object.values(requests)) offered.choose<never, unknown>(needed);
+        for (const needed of [fetchRequest, ...Object.values(requests)])
+          offered.choose<never, unknown>(needed);
         return offered;
       });
       this.#versions.set(connection, versions);
@@ -290,7 +221,7 @@ export class Wire {
     const doing = `fetching from ${broker.host}:${broker.port}`;
     try {
       const connection = await this.#pool.get(broker);
-      const api = (await this.#versionsOf(connection)).choose(requests.fetch);
+      const api = (await this.#versionsOf(connection)).choose(fetchRequest);
       return await new Promise<FetchResponse>((resolve, reject) => {
         connection.send(
           api.key,
@@ -558,22 +489,6 @@ export class Wire {
   async close(): Promise<void> {
     await Promise.allSettled([this.#pool.close(), this.#joining.close()]);
   }
-}
-
-type MetadataAnswer = Awaited<ReturnType<typeof metadataV12.api.async>>;
-type OffsetFetchArguments = typeof offsetFetchV9.api extends API<infer A, unknown> ? A : never;
-interface OffsetFetchAnswer {
-  topics?: OffsetFetchTopic[];
-  groups: { topics: OffsetFetchTopic[] }[];
-}
-interface OffsetFetchTopic {
-  name: string;
-  partitions: {
-    partitionIndex: number;
-    committedOffset: bigint;
-    committedLeaderEpoch: number;
-    metadata: string | null | undefined;
-  }[];
 }
 
 export interface GroupHeartbeat {

@@ -7,6 +7,7 @@ import { Assignment } from './assignment.ts';
 import { CaughtUp } from './caught-up.ts';
 import { SinkContext, type SinkEvent, type SinkPorts } from './context.ts';
 import { Intake } from './intake.ts';
+import { oldestUnreadAgeMs, partitionLags } from './lag.ts';
 import { LandingStage } from './landing.ts';
 import { Mirror } from './mirror.ts';
 import type { SinkOptions } from './options.ts';
@@ -18,6 +19,8 @@ import type { SinkTotals } from './totals.ts';
 const laneCloseMs = 2_000;
 /** Without anything due the loop looks around this often. */
 const idleMs = 1_000;
+/** So many topic-partitions are told of in a status. */
+const lagsMax = 100;
 
 /**
  * The exactly-once core of a worker. One loop: what happens outside (record sets, answers of lanes, commits, revocations,
@@ -43,6 +46,7 @@ export class Sink {
   #drainDeadlineMs = Number.POSITIVE_INFINITY;
   #failure: Error | undefined;
   #paused = false;
+  #fetchedBytes = 0;
 
   constructor(options: SinkOptions, ports: SinkPorts) {
     this.#context = new SinkContext(options, ports);
@@ -96,7 +100,10 @@ export class Sink {
   async #start(): Promise<void> {
     const { ports, options, budget, writers } = this.#context;
     const cluster = await ports.source.start((event) => {
-      if (event.type === 'records') budget.received(event.set.records.length);
+      if (event.type === 'records') {
+        budget.received(event.set.records.length);
+        this.#fetchedBytes += event.set.records.length;
+      }
       this.#context.post(event);
     });
     this.#context.clusterId = cluster.clusterId;
@@ -113,7 +120,7 @@ export class Sink {
       case 'revoked':
         return this.#assignment.onRevoked(event.topicPartitions, event.withinMs);
       case 'lost':
-        return this.#assignment.onLost(event.topicPartitions);
+        return this.#assignment.onLost(event.topicPartitions, event.cause);
       case 'opened':
         return this.#assignment.onOpened(event.writer, event.generation, event.asked, event.opened);
       case 'records':
@@ -298,9 +305,13 @@ export class Sink {
   status(): SinkStatus {
     const { totals, ports, writers, budget, partitions, options, state } = this.#context;
     const { counts, landedAtMs } = totals;
+    const logs = ports.source.logRanges();
     let lagRecords = 0;
-    for (const [key, { end }] of ports.source.logRanges())
+    for (const [key, { end }] of logs)
       for (const writer of writers) lagRecords += Math.max(0, end - (writer.mirrorOffset(key) ?? end));
+    const landed = this.#assignment.mirrorOffsets();
+    const lags = partitionLags(logs, (key) => landed.get(key), ports.clock.nowMs());
+    const { rebalances } = this.#context;
     return {
       state,
       partitions: partitions.size,
@@ -309,6 +320,11 @@ export class Sink {
       bytes: counts.bytes,
       snapshots: counts.snapshots,
       lagRecords,
+      unreadAgeMs: oldestUnreadAgeMs(lags),
+      fetchedBytes: this.#fetchedBytes,
+      lags: lags.slice(0, lagsMax),
+      rebalances: rebalances.count,
+      rebalanceHistory: rebalances.events,
       heldBytes: budget.heldBytes,
       heldBytesMax: options.heldBytesMax,
       heldBytesPeak: budget.peakBytes,

@@ -20,10 +20,17 @@ export async function createWorker(
   log: Log,
 ): Promise<Sink> {
   const { catalog, store, access } = await openCatalog(config);
-  const { topics, partitions, clientRack } = config.source;
+  const { topics, partitions, clientRack, batchBytesMax } = config.source;
   const ports = { clock: systemClock, random: systemRandom, log };
   const source = new KafkaSource(
-    { group: config.pipeline, topics, partitions, clientRack, membership: membershipOf(config) },
+    {
+      group: config.pipeline,
+      topics,
+      partitions,
+      clientRack,
+      batchBytesMax,
+      membership: membershipOf(config),
+    },
     { ...ports, wire: openWire(config, log) },
   );
   const count = config.lanes === 'auto' ? Math.max(1, availableParallelism() - 1) : config.lanes;

@@ -22,7 +22,7 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/table-commit.ts',
     find: 'const verdict = checkClaims(ledger, flush.claims, options.origin);',
     replace:
-      'const told = flush.claims.filter(({ initial }) => !initial).map(({ key, start }): [string, number] => [key, start]); const others = [...(ledger?.next ?? [])].filter(([key]) => !flush.claims.some((claim) => claim.key === key)); const verdict = checkClaims(now.attempt === 1 ? ledger : { starts: new Map(), ...options.origin, ...ledger, next: new Map([...others, ...told]) }, flush.claims, options.origin);',
+      'const told = flush.claims.filter(({ initial }) => !initial).map(({ key, start }): [string, number] => [key, start]); const others = [...(ledger?.next ?? [])].filter(([key]) => !flush.claims.some((claim) => claim.key === key)); const verdict = checkClaims(now.attempt === 1 ? ledger : { starts: new Map(), epochs: new Map(), ...options.origin, ...ledger, next: new Map([...others, ...told]) }, flush.claims, options.origin);',
   },
   {
     name: 'no compare-and-swap in the metastore (I1)',
@@ -155,8 +155,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'after a rollback partitions without a commit start at the group offset',
     file: 'sink/ledger.ts',
-    find: 'new Map([...landed.starts, ...lineage.next])',
-    replace: 'new Map(lineage.next)',
+    find: 'new Map([...landed.starts, ...ofTheSameTopics(history.next, history, landed)])',
+    replace: 'ofTheSameTopics(history.next, history, landed)',
   },
   {
     name: 'files are deleted when patience is over (I4)',

@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
+import { seededRandom } from '../../../src/base/random.ts';
 import type { AssignorName } from '../../../src/kafka/assignor.ts';
 import { keyOf } from '../../../src/kafka/topic-partition.ts';
 import { java } from '../../tools/java.ts';
@@ -128,6 +129,31 @@ describe.each<AssignorName>(['cooperative-sticky', 'range', 'roundrobin'])('with
     expect(a.of('failed')).toEqual([]);
   });
 });
+
+test.each<AssignorName>(['cooperative-sticky', 'range'])(
+  'members of both kinds come, go and are killed at random moments, with %s',
+  async (assignor) => {
+    const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 1e9));
+    console.log(`SEED=${seed}`);
+    const random = seededRandom(seed);
+    await groupOf(`churn-${assignor}`, 12, assignor);
+    const ours = [await members.add('0')];
+    for (let step = 1; step <= 12; step++) {
+      await systemClock.sleep(random.below(1_200));
+      const choice = random.below(5);
+      const [victim] = ours.slice(random.below(Math.max(1, ours.length)));
+      const [stranger] = theirs;
+      if (choice === 0 && stranger) await stopJava(stranger);
+      else if (choice === 1 && theirs.size < 3) await addJava(`j${step}`, assignor);
+      else if (choice >= 3 && victim && ours.length > 1) {
+        ours.splice(ours.indexOf(victim), 1);
+        await (choice === 3 ? members.leave(victim) : members.kill(victim));
+      } else ours.push(await members.add(`${step}`));
+    }
+    await shared(ours);
+    for (const member of ours) expect(member.of('failed')).toEqual([]);
+  },
+);
 
 test('members with the assignors that Java has by default find one in common', async () => {
   await groupOf('defaults', 6);

@@ -382,7 +382,7 @@ describe('an error', () => {
 
   test.each(at(throwing))('that throws the member out: %s, %s', async (call, id) => {
     await failing(call, refusal(id));
-    expect(group.tidings()).toEqual(['lost orders-0 orders-1 users-0', all]);
+    expect(group.tidings()).toEqual([`lost orders-0 orders-1 users-0 ${id}`, all]);
   });
 
   test.each(at(lasting))('that does not pass: %s, %s', async (call, id) => {
@@ -411,7 +411,7 @@ describe('an error', () => {
     await group.clock.pass(intervalMs + 500);
     expect(group.tidings()).toEqual([
       'revoked orders-1 users-0 45000',
-      'lost orders-0 orders-1 users-0',
+      'lost orders-0 orders-1 users-0 UNKNOWN_MEMBER_ID',
       'assigned orders-1',
     ]);
     group.asked();
@@ -439,6 +439,17 @@ describe('topics that change', () => {
     group.coordinator.topics.set('users', { topicId: 'u', partitions: 3 });
     await group.clock.pass(15_000);
     expect(group.asked().filter((text) => text.startsWith('join'))).toEqual(['join me-1 [orders-0]']);
+  });
+
+  test('as a broker knows them that has not heard of the last partitions change nothing', async () => {
+    await group.joined();
+    group.coordinator.topics.set('users', { topicId: 'u', partitions: 3 });
+    await group.clock.pass(15_000);
+    expect(group.tidings()).toEqual(['assigned users-1 users-2']);
+    group.coordinator.topics.set('users', { topicId: 'u', partitions: 1 });
+    group.coordinator.isRebalancing = true;
+    await group.clock.pass(30_000);
+    expect(group.tidings()).toEqual([]);
   });
 
   test('that cannot be looked at change nothing', async () => {

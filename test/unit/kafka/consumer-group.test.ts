@@ -324,7 +324,7 @@ describe('a member that the coordinator has dropped', () => {
       await joined('o-0', 'o-1');
       group.coordinator.fail(refusal(id));
       await group.clock.pass(5_500);
-      expect(group.tidings()).toEqual(['lost orders-0 orders-1', 'assigned orders-0(o) orders-1(o)']);
+      expect(group.tidings()).toEqual([`lost orders-0 orders-1 ${id}`, 'assigned orders-0(o) orders-1(o)']);
       expect(group.beats()).toEqual(['2', '0 orders,users []', '4 [o-0,o-1]']);
     },
   );
@@ -337,7 +337,10 @@ describe('a member that the coordinator has dropped', () => {
     group.coordinator.target = ['o-0', 'o-1'];
     group.coordinator.fail(refusal('UNKNOWN_MEMBER_ID'));
     await group.clock.pass(5_500);
-    expect(group.tidings()).toEqual(['lost orders-0 orders-1', 'assigned orders-0(o) orders-1(o)']);
+    expect(group.tidings()).toEqual([
+      'lost orders-0 orders-1 UNKNOWN_MEMBER_ID',
+      'assigned orders-0(o) orders-1(o)',
+    ]);
     group.beats();
     await group.released('orders-1');
     await group.clock.pass(10_000);
@@ -406,7 +409,7 @@ describe('trouble on the way', () => {
     await joined('o-0');
     group.coordinator.fail(refusal('GROUP_ID_NOT_FOUND'));
     await group.clock.pass(5_500);
-    expect(group.tidings()).toEqual(['lost orders-0', 'assigned orders-0(o)']);
+    expect(group.tidings()).toEqual(['lost orders-0 GROUP_ID_NOT_FOUND', 'assigned orders-0(o)']);
   });
 
   test.each(['GROUP_ID_NOT_FOUND', 'UNSUPPORTED_VERSION'])(
@@ -422,7 +425,10 @@ describe('trouble on the way', () => {
     await joined('o-0');
     group.coordinator.fail(refusal('UNSUPPORTED_VERSION'));
     await group.clock.pass(5_000);
-    expect(group.tidings()).toEqual(['lost orders-0', 'failed heartbeat: UNSUPPORTED_VERSION']);
+    expect(group.tidings()).toEqual([
+      'lost orders-0 UNSUPPORTED_VERSION',
+      expect.stringContaining('failed heartbeat: UNSUPPORTED_VERSION'),
+    ]);
   });
 
   test('that will not pass fails, once, and ends the membership', async () => {

@@ -390,7 +390,9 @@ describe('answers for nobody', () => {
     cluster.seek('orders', 1, 5);
     await cluster.last.answer({});
     await cluster.last.answer({ partitions: [part('o', 1, nothing)] });
-    expect([...cluster.fetcher.logRanges]).toEqual([['orders-1', { start: 0, end: 900 }]]);
+    expect([...cluster.fetcher.logRanges]).toMatchObject([
+      ['orders-1', { start: 0, end: 900, highWatermark: 1000 }],
+    ]);
     cluster.fetcher.stop([{ topic: 'orders', partition: 0 }]);
     cluster.fetcher.stop([{ topic: 'orders', partition: 1 }]);
     await cluster.last.answer({

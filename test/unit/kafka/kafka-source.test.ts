@@ -22,6 +22,7 @@ class FakeWire {
   readonly refusals = new Map<string, Error[]>();
   leaders = [1, 2, 1];
   epochs = [0, 0, 0];
+  readonly topicIds = new Map<string, string>();
   coordinatorNode = 1;
   offsets: Record<string, number> = {};
   committed: unknown[] = [];
@@ -44,7 +45,7 @@ class FakeWire {
       topics: new Map(
         topics.map((topic) => {
           const [leaders, epochs] = [[...this.leaders], [...this.epochs]];
-          return [topic, { topic, topicId: `id-${topic}`, leaders, epochs }];
+          return [topic, { topic, topicId: this.topicIds.get(topic) ?? `id-${topic}`, leaders, epochs }];
         }),
       ),
     };
@@ -456,4 +457,22 @@ describe('leader epochs', () => {
       'offsetForLeaderEpoch b2 [{"partition":1,"epoch":3,"leaderEpoch":5}]',
     ]);
   });
+});
+
+test('a broker that still knows a topic that was deleted does not bring it back over the one made anew', async () => {
+  wire.leaders = [1, 1, 1];
+  for (const key of ['orders-0', 'orders-1', 'orders-2']) wire.offsets[`${key} -2`] = 0;
+  const source = await started();
+  const asksAgain = async (): Promise<string | undefined> => {
+    wire.refuse('listOffsets', refusal('NOT_LEADER_OR_FOLLOWER'));
+    await finished(source.listOffsets(all, 'earliest'));
+    return wire.asked.at(-1);
+  };
+  wire.topicIds.set('orders', 'anew');
+  wire.leaders = [2, 2, 2];
+  expect(await asksAgain()).toBe('listOffsets b2 -2');
+  wire.topicIds.delete('orders');
+  wire.leaders = [1, 1, 1];
+  wire.epochs = [9, 9, 9];
+  expect(await asksAgain()).toBe('listOffsets b2 -2');
 });

@@ -1,8 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import { snappyCompress } from '@platformatic/wasm-utils';
 import { describe, expect, test } from 'vitest';
+import { FatalError } from '../../../src/base/errors.ts';
 import { RecordSetReader, readHeaders, summarize } from '../../../src/kafka/record-set.ts';
-import { type BatchRecord, writeBatch } from '../../../src/kafka/write-batch.ts';
+import { type BatchHeader, type BatchRecord, writeBatch } from '../../../src/kafka/write-batch.ts';
 import {
   baseTimestamp,
   batch,
@@ -93,6 +94,47 @@ describe('a batch', () => {
     // The codecs work on after a failure.
     expect(offsetsOf(readAll(batch(0, 3, { codec: 'snappy' })))).toEqual([0, 1, 2]);
     expect(offsetsOf(readAll(batch(0, 3, { codec: 'lz4' })))).toEqual([0, 1, 2]);
+  });
+
+  describe('of more bytes than are allowed', () => {
+    const large = (codec: NonNullable<BatchHeader['codec']>): Buffer =>
+      writeBatch({ baseOffset: 7, baseTimestamp, codec }, [
+        { offsetDelta: 0, timestampDelta: 0, key: null, value: Buffer.alloc(20_000_000) },
+      ]);
+    const read = (set: Buffer, bytesMax: number): boolean =>
+      new RecordSetReader(set, 0, null, bytesMax).read();
+
+    test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('when decompressed (%s) is refused', (codec) => {
+      const bomb = large(codec);
+      expect(bomb.length).toBeLessThan(1_100_000);
+      expect(() => read(bomb, 10_000_000)).toThrow(
+        new FatalError(
+          'reading the record batch at offset 7: it has more than 10000000 bytes, compressed or decompressed; ' +
+            'source.batchBytesMax allows more',
+        ),
+      );
+      expect(read(bomb, 25_000_000)).toBe(true);
+    });
+
+    test('in many snappy blocks is refused', () => {
+      const bomb = recompressed(batch(7, 2), 2, () =>
+        xerial(Array.from({ length: 20 }, () => Buffer.alloc(1_000_000))),
+      );
+      expect(() => read(bomb, 10_000_000)).toThrow('it has more than 10000000 bytes');
+    });
+
+    test('as it is, is refused when it comes', () => {
+      expect(() => summarize(large('none'), 0, 10_000_000)).toThrow(
+        'the record batch at offset 7: it has more than 10000000 bytes',
+      );
+      expect(summarize(large('none'), 0).next).toBe(8);
+    });
+
+    test('is never decompressed for a size that it does not have', () => {
+      // A snappy block that says it is of 4 GiB.
+      const liar = recompressed(batch(7, 2), 2, () => Buffer.from('ffffffff0f00', 'hex'));
+      expect(() => read(liar, 100_000_000)).toThrow('it has more than 100000000 bytes');
+    });
   });
 
   test('of a codec that Kafka does not have is refused', () => {

@@ -2,6 +2,7 @@ import type {
   AssignedPartition,
   ClusterTopics,
   CommittedOffset,
+  FetchedLog,
   LogRange,
   Source,
   SourceEvent,
@@ -25,7 +26,7 @@ export class ScriptedSource implements Source {
   readonly partitions: AssignedPartition[];
   /** The group's offsets, as they would be kept. */
   readonly group = new Map<string, CommittedOffset>();
-  readonly logs = new Map<string, LogRange>();
+  readonly logs = new Map<string, FetchedLog>();
   /** Everything the sink asked for, in order. */
   readonly calls: string[] = [];
   /** Of the leader that writes what comes; -1 says nothing. */
@@ -64,9 +65,13 @@ export class ScriptedSource implements Source {
   }
 
   lose(...partitions: number[]): void {
+    this.loseBecause('UNKNOWN_MEMBER_ID', ...partitions);
+  }
+
+  loseBecause(cause: string, ...partitions: number[]): void {
     const topicPartitions = partitions.map((partition) => this.partitions[partition]!);
     for (const each of topicPartitions) this.#positions.delete(keyOf(each));
-    this.#emit({ type: 'lost', topicPartitions });
+    this.#emit({ type: 'lost', topicPartitions, cause });
   }
 
   fail(error: Error): void {
@@ -189,7 +194,7 @@ export class ScriptedSource implements Source {
     );
   }
 
-  logRanges(): ReadonlyMap<string, LogRange> {
+  logRanges(): ReadonlyMap<string, FetchedLog> {
     return this.logs;
   }
 
