@@ -31,6 +31,8 @@ const renewedAfter = 0.8;
 const usedUntil = 0.95;
 /** A new connection is not tried for more often than this while the old one does. */
 const renewalPauseMs = 1_000;
+/** For so long a refusal of a login stands for all who ask. */
+const refusalPauseMs = 1_000;
 const graceMs = 15_000;
 
 export class Connections {
@@ -41,6 +43,8 @@ export class Connections {
   readonly #sasl: Sasl | undefined;
   readonly #held = new Map<string, BrokerConnection>();
   readonly #opening = new Map<string, Promise<BrokerConnection>>();
+  /** Logins that were refused a moment ago: there are systems that lock out who tries too often. */
+  readonly #refused = new Map<string, { error: Error; untilMs: number }>();
   /** Replaced ones that wait for their last answers. */
   readonly #retired = new Set<BrokerConnection>();
   readonly #end = new AbortController();
@@ -98,6 +102,8 @@ export class Connections {
   #openOnce(key: string, broker: Broker): Promise<BrokerConnection> {
     const known = this.#opening.get(key);
     if (known) return known;
+    const refused = this.#refused.get(key);
+    if (refused && this.#ports.clock.monotonicMs() < refused.untilMs) return Promise.reject(refused.error);
     const opening = this.#open(key, broker).finally(() => this.#opening.delete(key));
     this.#opening.set(key, opening);
     return opening;
@@ -112,6 +118,7 @@ export class Connections {
       mechanism: this.#sasl?.mechanism,
       principal: login?.principal,
       advice: login && (() => login!.refused()),
+      expired: login?.expired?.(),
     });
     let connection: BrokerConnection | undefined;
     try {
@@ -130,7 +137,13 @@ export class Connections {
     } catch (error) {
       void connection?.close();
       connection?.socket?.destroy();
-      throw this.#failure(doing, key, error, asked(), false);
+      const failure = this.#failure(doing, key, error, asked(), false);
+      if (login && failure instanceof KafkaError && failure.id === 'REFUSED')
+        this.#refused.set(key, {
+          error: failure,
+          untilMs: this.#ports.clock.monotonicMs() + refusalPauseMs,
+        });
+      throw failure;
     }
     return this.#take(key, connection, doing);
   }

@@ -5,8 +5,8 @@ import { Refusal } from './access.ts';
 
 /**
  * Tokens of AWS IAM for Amazon MSK, as AWS's own signers make them (aws-msk-iam-sasl-signer): a presigned URL of
- * Signature Version 4, in base64url. They go over OAUTHBEARER, which MSK takes on the ports of IAM beside the mechanism
- * AWS_MSK_IAM; that one is a signature of the same kind in another form, and no broker takes it that does not take this.
+ * Signature Version 4, in base64url. They go over OAUTHBEARER, which MSK takes from Kafka 2.7.1 on, wherever it takes the
+ * mechanism AWS_MSK_IAM: that one is a signature of the same kind in a form of its own.
  */
 
 /** Whose signature, and for which region: in the form the signer takes them. */
@@ -18,12 +18,44 @@ export type AwsSigner = Pick<
 /** As of AWS's signers; the broker ends the session then. */
 const lifeSeconds = 900;
 
-/** @throws {TransientError} when those who give the credentials are away. @throws {Refusal} when there are none. */
-export async function mskToken(signer: AwsSigner, clock: Clock): Promise<string> {
-  try {
-    const region = typeof signer.region === 'string' ? signer.region : await signer.region();
+export class MskTokens {
+  readonly #signer: AwsSigner;
+  readonly #clock: Clock;
+  #everSigned = false;
+
+  constructor(signer: AwsSigner, clock: Clock) {
+    this.#signer = signer;
+    this.#clock = clock;
+  }
+
+  /** A new one. @throws {TransientError} @throws {Refusal} when there are no credentials, or no region. */
+  async get(): Promise<string> {
+    try {
+      const token = await this.#sign();
+      this.#everSigned = true;
+      return token;
+    } catch (error) {
+      if (isRetryable(error)) throw error;
+      const message = `signing for MSK: ${messageOf(error)}`;
+      // Credentials that were found once are there; whoever gives them may be away.
+      if (this.#everSigned) throw new TransientError(message, { cause: error });
+      throw new Refusal(
+        `${message}: check source.sasl.region, and the credentials of the AWS profile or the environment`,
+        { cause: error },
+      );
+    }
+  }
+
+  async #sign(): Promise<string> {
+    const { region: known } = this.#signer;
+    const region = typeof known === 'string' ? known : await known();
     const hostname = `kafka.${region}.amazonaws.com`;
-    const signature = new SignatureV4({ ...signer, region, service: 'kafka-cluster', applyChecksum: false });
+    const signature = new SignatureV4({
+      ...this.#signer,
+      region,
+      service: 'kafka-cluster',
+      applyChecksum: false,
+    });
     const { query = {} } = await signature.presign(
       {
         method: 'GET',
@@ -33,21 +65,12 @@ export async function mskToken(signer: AwsSigner, clock: Clock): Promise<string>
         query: { Action: 'kafka-cluster:Connect' },
         headers: { host: hostname },
       },
-      { expiresIn: lifeSeconds, signingDate: new Date(clock.nowMs()) },
+      { expiresIn: lifeSeconds, signingDate: new Date(this.#clock.nowMs()) },
     );
     // Not signed: who made it.
     const parameters = { ...(query as Record<string, string>), 'User-Agent': 'frazil' };
     const pairs = Object.entries(parameters).map(([name, value]) => `${escaped(name)}=${escaped(value)}`);
     return Buffer.from(`https://${hostname}/?${pairs.join('&')}`).toString('base64url');
-  } catch (error) {
-    if (isRetryable(error)) throw error;
-    const message = `signing for MSK: ${messageOf(error)}`;
-    if (/timed? ?out|ECONN|ENOTFOUND|EAI_AGAIN|5\d\d/i.test(message))
-      throw new TransientError(message, { cause: error });
-    throw new Refusal(
-      `${message}: check source.sasl.region, and the credentials of the AWS profile or the environment`,
-      { cause: error },
-    );
   }
 }
 

@@ -52,6 +52,8 @@ export interface AskedFor {
   readonly principal?: string | undefined;
   /** What may be the reason of a refused login. */
   readonly advice?: (() => string) | undefined;
+  /** What is to be done about a login that is over by our clock. */
+  readonly expired?: string | undefined;
 }
 
 /** The refusal that an error of a connection stands for; undefined when it is none. */
@@ -72,7 +74,9 @@ function* withCauses(error: unknown): Generator<Failure> {
 }
 
 function refusalOf(failure: Failure, asked: AskedFor): Refusal | undefined {
-  const text = saslRefusal(failure, asked) ?? tlsRefusal(failure);
+  // Within the clock skew that they allow brokers take a token that is over, and end its session at once.
+  const ended = failure.message.includes('Connection closed') ? asked.expired : undefined;
+  const text = saslRefusal(failure, asked) ?? tlsRefusal(failure) ?? ended;
   return text === undefined ? undefined : new Refusal(text, { cause: failure });
 }
 

@@ -1,7 +1,7 @@
 import type { HttpPorts } from '../base/http.ts';
 import type { Random } from '../base/random.ts';
 import { type BearerSettings, type LoginSettings, Refusal, reveal, type SaslSettings } from './access.ts';
-import type { AwsSigner } from './msk.ts';
+import type { AwsSigner, MskTokens } from './msk.ts';
 import { describeToken, OidcTokens } from './oidc.ts';
 import { checkServerFinal, clientFinal, clientFirst } from './scram.ts';
 
@@ -22,6 +22,8 @@ export interface Login {
   run(exchange: SaslExchange): Promise<SaslAnswer>;
   /** The broker said no. @returns what is known of the reason. */
   refused(): string;
+  /** What is to be done when it is of the past by our clock. */
+  expired?(): string | undefined;
 }
 
 /** Logins at brokers. */
@@ -56,12 +58,13 @@ export function saslOf(settings: SaslSettings, ports: SaslPorts): Sasl {
     case 'OAUTHBEARER':
       return bearer(settings, ports);
     case 'AWS_MSK_IAM': {
-      let signer: Promise<AwsSigner> | undefined;
+      // What signs is loaded where it is needed.
+      const open = async (): Promise<MskTokens> =>
+        new (await import('./msk.ts')).MskTokens(await ports.awsSigner(settings.region), ports.clock);
+      let tokens: Promise<MskTokens> | undefined;
       const prepare = async (): Promise<Login> => {
-        // What signs is loaded where it is needed.
-        const { mskToken } = await import('./msk.ts');
-        signer ??= ports.awsSigner(settings.region);
-        const login = tokenLogin(await mskToken(await signer, ports.clock), {}, ports);
+        tokens ??= open();
+        const login = tokenLogin(await (await tokens).get(), {}, ports);
         const refused = (): string =>
           'check that the IAM policy allows kafka-cluster:Connect on the cluster, and the clock of this machine';
         return { ...login, refused };
@@ -128,6 +131,10 @@ function tokenLogin(
   drop: () => void = () => {},
 ): Login {
   const { principal, expiresAtMs } = describeToken(token);
+  const expired = (): string | undefined =>
+    expiresAtMs !== undefined && expiresAtMs <= clock.nowMs()
+      ? `the token expired at ${new Date(expiresAtMs).toISOString()}: renew it`
+      : undefined;
   const further = Object.entries(extensions).map(([name, value]) => `${name}=${value}\x01`);
   return {
     principal,
@@ -140,10 +147,9 @@ function tokenLogin(
     },
     refused() {
       drop();
-      if (expiresAtMs === undefined || expiresAtMs > clock.nowMs())
-        return 'check that the token of source.sasl is for this cluster';
-      return `the token expired at ${new Date(expiresAtMs).toISOString()}: renew it`;
+      return expired() ?? 'check that the token of source.sasl is for this cluster';
     },
+    expired,
   };
 }
 

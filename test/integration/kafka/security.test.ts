@@ -468,9 +468,7 @@ test('a token that nobody renews ends the reading, and the message says when it 
   });
   source.seek(topicPartitions[0]!, 0);
   source.allow(1_000_000);
-  expect((await failure.promise).message).toMatch(
-    /: the broker refuses User:oscar with OAUTHBEARER .*: the token expired at 20[-0-9T:.]+Z: renew it$/,
-  );
+  expect((await failure.promise).message).toMatch(/: the token expired at 20[-0-9T:.]+Z: renew it$/);
 });
 
 describe('rights', () => {

@@ -17,6 +17,8 @@ class Gate {
   refuses = false;
   /** Questions for versions are not answered while this is so, but for those of logins. */
   holds = false;
+  /** Messages of logins so far. */
+  logins = 0;
   readonly sockets = new Set<Socket>();
   readonly #held: (() => void)[] = [];
   readonly #server: Server = createServer((socket) => this.#serve(socket));
@@ -71,6 +73,7 @@ class Gate {
       return apis;
     }
     if (key === 17) return Buffer.concat([short, int]);
+    this.logins++;
     if (this.refuses) short.writeInt16BE(58);
     const said = Buffer.from(this.challenge ?? '');
     int.writeInt32BE(said.length);
@@ -187,6 +190,16 @@ describe('a login', () => {
     expect(retryable).toEqual([true, true, true, false]);
   });
 
+  test('that is refused is not tried by everyone who asks', async () => {
+    open();
+    gate.refuses = true;
+    for (let i = 0; i < 5; i++) {
+      await expect(connections.get(gate.address)).rejects.toThrow('refuses User:a');
+      await clock.pass(250);
+    }
+    expect(gate.logins).toBe(2);
+  });
+
   test.each(['', 'garbage', 'r=1,s=x', '\0'])(
     'a broker that answers SCRAM with %j is refused',
     async (challenge) => {
@@ -264,6 +277,7 @@ describe('a session that will end', () => {
     await clock.pass(1_100);
     await expect(connections.get(gate.address)).rejects.toThrow('refuses User:a');
     gate.refuses = false;
+    await clock.pass(1_000);
     expect(await connections.get(gate.address)).not.toBe(old);
   });
 

@@ -2,7 +2,7 @@ import { createHash, createHmac } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { isRetryable } from '../../../src/base/errors.ts';
 import { defaultSigner } from '../../../src/catalog/rest-sigv4.ts';
-import { type AwsSigner, mskToken } from '../../../src/kafka/msk.ts';
+import { type AwsSigner, MskTokens } from '../../../src/kafka/msk.ts';
 import { SkippingClock } from '../base/clock.ts';
 
 /**
@@ -57,7 +57,7 @@ function signer(more: Partial<AwsSigner> = {}): AwsSigner {
 }
 
 async function signed(from: AwsSigner): Promise<URL> {
-  const token = await mskToken(from, clock);
+  const token = await new MskTokens(from, clock).get();
   expect(token).toMatch(/^[A-Za-z0-9_-]+$/);
   return new URL(Buffer.from(token, 'base64url').toString());
 }
@@ -98,19 +98,22 @@ describe('a token for MSK', () => {
     );
   });
 
-  test('cannot be had without credentials, which is told', async () => {
-    const none = mskToken(
-      signer({ credentials: () => Promise.reject(new Error('Could not load credentials')) }),
-      clock,
-    );
+  test('cannot be had without credentials; when there were some, they will come back', async () => {
+    const keys = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey };
+    const found = [keys, undefined];
+    const credentials = async (): Promise<typeof keys> => {
+      const next = found.shift();
+      if (next) return next;
+      throw new Error('Could not load credentials');
+    };
+    const tokens = new MskTokens(signer({ credentials }), clock);
+    await tokens.get();
+    await expect(tokens.get()).rejects.toThrow('signing for MSK: Could not load credentials');
+    await expect(tokens.get().catch(isRetryable)).resolves.toBe(true);
+    const none = new MskTokens(signer({ credentials }), clock).get();
     await expect(none).rejects.toThrow(
       'signing for MSK: Could not load credentials: check source.sasl.region, and the credentials of the AWS profile or the environment',
     );
     await expect(none.catch(isRetryable)).resolves.toBe(false);
-    const away = mskToken(
-      signer({ credentials: () => Promise.reject(new Error('connect ECONNREFUSED')) }),
-      clock,
-    );
-    await expect(away.catch(isRetryable)).resolves.toBe(true);
   });
 });

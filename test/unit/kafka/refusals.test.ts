@@ -64,6 +64,14 @@ test.each<[Error, string]>([
   for (const each of [error, wrapped(error), deep]) expect(refusalIn(each, asked)?.message).toContain(text);
 });
 
+test('a connection that just ends is one when its token is of the past', () => {
+  const ended = failure('PLT_KFK_NETWORK', 'Connection closed');
+  const expired = 'the token expired: renew it';
+  expect(refusalIn(ended, { ...asked, expired })?.message).toBe(expired);
+  expect(refusalIn(wrapped(failure('ECONNREFUSED')), { ...asked, expired })).toBeUndefined();
+  expect(refusalIn(ended, asked)).toBeUndefined();
+});
+
 test('what may pass is none', () => {
   for (const code of ['ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'ERR_SSL_SSL/TLS_ALERT_CLOSE_NOTIFY'])
     expect(refusalIn(wrapped(failure(code)), asked)).toBeUndefined();
