@@ -109,27 +109,13 @@ export class Chaos {
     const moment = world.moment('trouble', n);
     world.after(moment.float() * 2 * features.troubleMs, () => {
       if (world.nowMs > untilMs) return;
-      const [name, run] = this.#drawTrouble(n);
+      // Which one is drawn from all that there are, so that it stays the same when a feature is taken away.
+      let [name, has, run] = this.#troubles[moment.below(this.#troubles.length)]!;
+      while (!has) [name, has, run] = this.#troubles[moment.below(this.#troubles.length)]!;
       // An outage is enough: whoever is in it shall live to see its end.
       if (!world.isOut && moment.happens(name, 1)) run(moment);
       this.keepOn(untilMs, n + 1);
     });
-  }
-
-  /**
-   * Each draws a number and the greatest has it: it stays the same when another is taken away with its feature, or is new
-   * in the list.
-   */
-  #drawTrouble(n: number): [string, (moment: Moment) => void] {
-    let most = -1;
-    let drawn: [string, (moment: Moment) => void] | undefined;
-    for (const [name, has, run] of this.#troubles) {
-      const number = has ? this.#sim.world.moment(name, n).float() : -1;
-      if (number <= most) continue;
-      most = number;
-      drawn = [name, run];
-    }
-    return drawn!;
   }
 
   #alive(): SimWorker[] {

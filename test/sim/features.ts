@@ -142,7 +142,7 @@ export function drawFeatures(seed: number): Features {
     longSleep: has(0.08),
     expiry: has(0.15),
     doubled: has(0.2),
-    truncations: has(0.25),
+    truncations: has(0.12),
     onTruncation: policy('skip', 'halt'),
   };
   return { ...drawn, truncations: drawn.truncations && canBeCut(drawn) };
