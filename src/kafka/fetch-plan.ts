@@ -21,7 +21,7 @@ export interface Position extends TopicPartition {
 }
 
 /** Of a partition without a leader. */
-export const noBroker = -1;
+const noBroker = -1;
 
 /** Which broker each position is fetched from. */
 export function byBroker(

@@ -94,7 +94,6 @@ export class Chaos {
         (moment) => this.#retainBehindLane(moment, 600),
       ],
       ['another topic', features.recreations, (moment) => this.#recreate(moment)],
-      ['truncation', features.truncations, (moment) => this.#truncate(moment)],
       ['a partition more', features.growth, (moment) => this.#grow(moment)],
       ['amnesia', features.amnesia, () => this.#sim.broker.forgetOffsets()],
       ['credentials expire', features.expiry, (moment) => this.#expire(moment)],
@@ -114,6 +113,9 @@ export class Chaos {
       while (!has) [name, has, run] = this.#troubles[moment.below(this.#troubles.length)]!;
       // An outage is enough: whoever is in it shall live to see its end.
       if (!world.isOut && moment.happens(name, 1)) run(moment);
+      // Not one of them: worlds in which no log is cut stay as they were.
+      const cutting = world.moment('cut', n);
+      if (features.truncations && cutting.happens('truncation', 0.2)) this.#truncate(cutting);
       this.keepOn(untilMs, n + 1);
     });
   }
