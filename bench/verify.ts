@@ -194,6 +194,7 @@ function ledgerAt(next: readonly number[]): Ledger {
     clusterId: 'cluster',
     topicIds: new Map([['orders', 'topic-id']]),
     next: by((partition) => next[partition]!),
+    epochs: new Map(),
     starts: by(() => 0),
   };
 }

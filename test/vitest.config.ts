@@ -2,7 +2,10 @@ import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './longest-first.ts';
 
 /** These end processes and sessions, and wait for what follows within a time that a busy machine could miss. */
-const alone = ['test/integration/kafka/{group,outages}.test.ts', 'test/e2e/{crash,demo,failures}.test.ts'];
+const alone = [
+  'test/integration/kafka/{clusters,group,group-classic,outages}.test.ts',
+  'test/e2e/{crash,demo,failures,groups}.test.ts',
+];
 
 /** What both of real parts need. */
 const real = { testTimeout: 300_000, hookTimeout: 600_000, globalSetup: ['./test/parts.ts'] };

@@ -181,6 +181,12 @@ load_part() {
   for option in $part_options; do eval "${option%%=*}=\${option#*=}"; done
   # shellcheck source=/dev/null
   ! is_configured || . "$folder/settings"
+  choose_version
+}
+
+# A part with a setting named version is installed in that version.
+choose_version() {
+  case " $part_options " in *' version='*) part_version=$version ;; esac
 }
 
 is_configured() { [ -r "$folder/settings" ]; }

@@ -1,6 +1,8 @@
 import { FatalError } from '../base/errors.ts';
+import { exchange, type HttpPorts, type HttpRequest } from '../base/http.ts';
 import type { Json } from '../base/json.ts';
-import { exchange, failureOf, type HttpPorts, type HttpRequest } from './rest-http.ts';
+import { type Lease, Renewed, renewAtMs } from '../base/renewed.ts';
+import { failureOf } from './rest-http.ts';
 
 /** How requests to a REST catalog are authorised. */
 export type RestAuth =
@@ -34,18 +36,6 @@ export function bearer(token: string): { authorization: string } {
   );
 }
 
-interface Token {
-  readonly headers: { authorization: string };
-  /** On the monotonic clock; Infinity when the server does not say. */
-  readonly renewAtMs: number;
-}
-
-/** A token that is there or on its way. */
-interface Held {
-  readonly asked: Promise<Token>;
-  token?: Token;
-}
-
 /**
  * OAuth2 client credentials (RFC 6749 section 4.4): a token is kept until shortly before it expires or until it is
  * refused. Concurrent requests share the asking.
@@ -54,7 +44,7 @@ export class ClientCredentials implements Authorizer {
   readonly #form: Record<string, string>;
   readonly #serverUri: () => string;
   readonly #ports: HttpPorts;
-  #held: Held | undefined;
+  readonly #token: Renewed<{ authorization: string }>;
 
   /** `serverUri` may change when the catalog has told its configuration. */
   constructor(
@@ -72,41 +62,20 @@ export class ClientCredentials implements Authorizer {
     };
     this.#serverUri = serverUri;
     this.#ports = ports;
+    this.#token = new Renewed(ports.clock, () => this.#ask());
   }
 
-  async headersFor(): Promise<Record<string, string>> {
-    const held = this.#held;
-    if (held) {
-      const token = await held.asked;
-      if (this.#ports.clock.monotonicMs() < token.renewAtMs) return token.headers;
-      // Whoever comes back first replaces it; the others find the replacement.
-      if (this.#held === held) this.#held = undefined;
-    }
-    return (await this.#share()).headers;
+  headersFor(): Promise<Record<string, string>> {
+    return this.#token.get();
   }
 
   refused(headers: Readonly<Record<string, string>>): boolean {
     // Another request may have replaced it meanwhile.
-    if (this.#held?.token?.headers.authorization === headers['authorization']) this.#held = undefined;
+    this.#token.drop((token) => token.authorization === headers['authorization']);
     return true;
   }
 
-  #share(): Promise<Token> {
-    if (this.#held) return this.#held.asked;
-    const held: Held = { asked: this.#ask() };
-    this.#held = held;
-    held.asked.then(
-      (token) => {
-        held.token = token;
-      },
-      () => {
-        if (this.#held === held) this.#held = undefined;
-      },
-    );
-    return held.asked;
-  }
-
-  async #ask(): Promise<Token> {
+  async #ask(): Promise<Lease<{ authorization: string }>> {
     const url = this.#serverUri();
     const doing = `getting a token from ${url}`;
     const askedAtMs = this.#ports.clock.monotonicMs();
@@ -122,9 +91,6 @@ export class ClientCredentials implements Authorizer {
     const { access_token: token, expires_in: expiresIn } = (answer.json ?? {}) as { [key: string]: Json };
     if (typeof token !== 'string')
       throw new FatalError(`${doing}: the answer has no access_token: check catalog.auth.serverUri`);
-    const lifeMs = Number(expiresIn ?? 0) * 1000;
-    // Early enough for a request that is about to start, however short the life.
-    const renewAtMs = lifeMs > 0 ? askedAtMs + lifeMs - Math.min(lifeMs / 5, 5 * 60_000) : Infinity;
-    return { headers: bearer(token), renewAtMs };
+    return { value: bearer(token), renewAtMs: renewAtMs(askedAtMs, Number(expiresIn ?? 0) * 1000) };
   }
 }

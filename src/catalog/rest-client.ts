@@ -1,16 +1,10 @@
 import { FatalError } from '../base/errors.ts';
+import { type Answer, exchange, type HttpPorts, type HttpRequest, isUnauthorized } from '../base/http.ts';
 import { type Json, writeJson } from '../base/json.ts';
 import { type Random, timedUuid } from '../base/random.ts';
 import type { TableIdentifier } from './catalog.ts';
 import { type Authorizer, bearer, ClientCredentials, type RestAuth, staticAuthorizer } from './rest-auth.ts';
-import {
-  type Answer,
-  exchange,
-  failureOf,
-  type HttpPorts,
-  type HttpRequest,
-  isUnauthorized,
-} from './rest-http.ts';
+import { failureOf } from './rest-http.ts';
 
 /** How an Iceberg REST catalog is reached. */
 export interface RestSettings {

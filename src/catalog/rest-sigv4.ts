@@ -1,8 +1,8 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { SignatureV4 } from '@smithy/signature-v4';
 import { FatalError, isRetryable, messageOf, TransientError } from '../base/errors.ts';
+import type { HttpRequest } from '../base/http.ts';
 import type { Authorizer } from './rest-auth.ts';
-import type { HttpRequest } from './rest-http.ts';
 
 /** Whose signature, and for which region: in the form the signer takes them. */
 export type Signer = Pick<ConstructorParameters<typeof SignatureV4>[0], 'credentials' | 'region' | 'sha256'>;

@@ -1,4 +1,5 @@
 import { FatalError, isRetryable, messageOf, TransientError } from '../base/errors.ts';
+import { type Answer, isThrottled, isUnknown } from '../base/http.ts';
 import type { Json } from '../base/json.ts';
 import { mainBranch, metadataFromJson, newTableMetadata, type TableMetadata } from '../iceberg/metadata.ts';
 import type { Requirement, Update } from '../iceberg/update.ts';
@@ -19,7 +20,7 @@ import {
   type RestPorts,
   type RestSettings,
 } from './rest-client.ts';
-import { type Answer, failureOf, isThrottled, isUnknown } from './rest-http.ts';
+import { failureOf } from './rest-http.ts';
 
 const credentialsEndpoint = 'GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials';
 

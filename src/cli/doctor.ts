@@ -56,7 +56,8 @@ function checksOf(file: string, scratchTable: boolean): Check[] {
   return [
     { what: 'node', run: () => ok(process.version) },
     { what: 'configuration', run: () => ok(`${file}: pipeline ${config.pipeline}`) },
-    ...kafkaChecks(config, openWire(config), ports),
+    // A person waits: what is refused is told at once.
+    ...kafkaChecks(config, openWire({ ...config, source: { ...config.source, accessGrace: 0 } }), ports),
     ...registryChecks(config, (options, path) => askRegistry(options, path, ports)),
     ...tables.checks(),
     storeCheck(

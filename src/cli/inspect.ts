@@ -1,9 +1,6 @@
 import { Command } from 'commander';
-import { systemClock } from '../base/clock.ts';
 import { FatalError, messageOf } from '../base/errors.ts';
 import { writeJson } from '../base/json.ts';
-import { silentLog } from '../base/log.ts';
-import { systemRandom } from '../base/random.ts';
 import { parseIdentifier, type Table } from '../catalog/catalog.ts';
 import { type Config, loadConfig } from '../config/config.ts';
 import { integerBound, readManifest } from '../iceberg/manifest.ts';
@@ -18,12 +15,12 @@ import {
 } from '../iceberg/metadata.ts';
 import { formatPartitionTerms } from '../iceberg/partition-by.ts';
 import { typeName } from '../iceberg/types.ts';
-import { KafkaSource } from '../kafka/kafka-source.ts';
-import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { type Ledger, ledgerNames, parseLedger, type Resolution, resolveLedger } from '../sink/ledger.ts';
 import type { Store } from '../storage/store.ts';
 import { catalogName, openCatalog, openWire } from '../worker/open.ts';
-import { formatBytes, formatCount, formatTable, parseCount } from './format.ts';
+import { formatAge, formatBytes, formatCount, formatTable, parseCount } from './format.ts';
+import { logsBehind } from './logs.ts';
 
 export function inspectCommand(): Command {
   return new Command('inspect')
@@ -90,9 +87,16 @@ interface InspectedPartition {
   partition: number;
   next: number | null;
   logStart?: number;
+  /** The last stable offset: one past what read_committed may see. */
   logEnd?: number;
+  /** One past what is replicated, of open transactions too. */
+  highWatermark?: number;
   /** Records (offsets) between what has landed and the log's end. */
   lag?: number;
+  /** Age of the oldest record that has not landed. */
+  oldestAgeMs?: number;
+  /** From here on the log does not have any more what has landed: an unclean leader election. */
+  truncatedAt?: number;
 }
 
 interface InspectedFile {
@@ -189,29 +193,19 @@ async function inspectPartitions(
   const topics = config.tables.find((table) => table.table === name)?.topics ?? config.source.topics;
   const wire = openWire(config);
   try {
-    const metadata = await wire.metadata(topics);
-    const all = [...metadata.topics.values()].flatMap(({ topic, leaders }) =>
-      leaders.map((_, partition) => ({ topic, partition })),
-    );
-    const source = new KafkaSource(
-      { group: config.pipeline, topics, partitions: {} },
-      { wire, clock: systemClock, random: systemRandom, log: silentLog },
-    );
-    await source.start(() => {});
-    const starts = await source.listOffsets(all, 'earliest');
-    const ends = await source.listOffsets(all, 'latest');
-    const partitions = all.map(({ topic, partition }) => {
-      const key = keyOf({ topic, partition });
+    const logs = await logsBehind(wire, config.pipeline, topics, ledger);
+    const partitions = [...logs].map(([key, { start, end, highWatermark, oldestAtMs, truncatedAt }]) => {
       const next = ledger?.next.get(key) ?? null;
-      const logStart = starts.get(key)!;
-      const logEnd = ends.get(key)!;
+      const age = oldestAtMs === undefined ? undefined : Math.max(0, Date.now() - oldestAtMs);
       return {
-        topic,
-        partition,
+        ...parseKey(key),
         next,
-        logStart,
-        logEnd,
-        lag: Math.max(0, logEnd - Math.max(next ?? logStart, logStart)),
+        logStart: start,
+        logEnd: end,
+        ...(highWatermark === undefined ? {} : { highWatermark }),
+        lag: Math.max(0, end - Math.max(next ?? start, start)),
+        ...(age === undefined ? {} : { oldestAgeMs: age }),
+        ...(truncatedAt === undefined ? {} : { truncatedAt }),
       };
     });
     return { partitions };
@@ -304,14 +298,27 @@ function renderLedger(report: Inspection): string {
     number(p.next),
     number(p.logStart),
     number(p.logEnd),
+    number(p.highWatermark),
     number(p.lag),
+    p.oldestAgeMs === undefined ? '-' : formatAge(p.oldestAgeMs),
   ]);
+  const cut = report.partitions.flatMap(({ topic, partition, truncatedAt, next }) =>
+    truncatedAt === undefined
+      ? []
+      : [
+          `${topic}-${partition}: offsets ${truncatedAt} to ${next! - 1} have landed and are in Kafka no more`,
+        ],
+  );
   const lag = report.partitions.reduce((sum, p) => sum + (p.lag ?? 0), 0);
   const end =
     report.kafka === undefined ? `lag ${formatCount(lag)} records` : `log ends not known: ${report.kafka}`;
   return [
     heads[report.ledger],
-    formatTable(['partition', 'landed up to', 'log start', 'log end', 'lag'], rows),
+    formatTable(
+      ['partition', 'landed up to', 'log start', 'log end', 'high watermark', 'lag', 'oldest'],
+      rows,
+    ),
+    ...cut,
     end,
   ].join('\n');
 }

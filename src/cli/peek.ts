@@ -74,7 +74,12 @@ async function peek(config: Config, count: number, from: Where): Promise<PeekedR
   const tables = config.tables.map((table) => new PeekedTable(config, table));
   const records: PeekedRecord[] = [];
   for (const set of sets) {
-    const reader = new RecordSetReader(Buffer.from(set.records.buffer), set.from, set.aborted);
+    const reader = new RecordSetReader(
+      Buffer.from(set.records.buffer),
+      set.from,
+      set.aborted,
+      set.batchBytesMax,
+    );
     while (reader.read()) {
       const { columns } = reader;
       for (let i = 0; i < columns.count; i++) {

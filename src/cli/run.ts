@@ -49,12 +49,13 @@ Exit code: 0 done, 1 failed (group offsets have not moved past what has landed),
           : jsonLog(config.log.level);
         const worker = await createWorker(config, { untilCaughtUp }, log);
         stopOnSignals(worker, log);
+        const rates = new Rates();
         const ticker = live
-          ? setInterval(() => screen.show(liveLine(config.pipeline, worker)), 500)
-          : setInterval(
-              () => log.info('status', { ...worker.status(), rssBytes: process.memoryUsage.rss() }),
-              config.log.statusInterval,
-            );
+          ? setInterval(() => screen.show(liveLine(config.pipeline, worker.status(), rates)), 500)
+          : setInterval(() => {
+              const status = worker.status();
+              log.info('status', { ...status, ...rates.next(status), rssBytes: process.memoryUsage.rss() });
+            }, config.log.statusInterval);
         try {
           const summary = await worker.run();
           if (untilCaughtUp) console.log(JSON.stringify({ ...summary, ...spent() }));
@@ -89,21 +90,37 @@ function stopOnSignals(worker: Sink, log: Log): void {
   process.on('SIGINT', onSignal);
 }
 
-const rates = new WeakMap<Sink, { status: SinkStatus; atMs: number }>();
+/** What was done per second since the last look. */
+class Rates {
+  #before: { status: SinkStatus; atMs: number } | undefined;
+
+  next(status: SinkStatus): {
+    recordsPerSecond: number;
+    bytesPerSecond: number;
+    fetchedBytesPerSecond: number;
+  } {
+    const atMs = performance.now();
+    const before = this.#before ?? { status, atMs: atMs - 1 };
+    this.#before = { status, atMs };
+    const perSecond = (what: 'records' | 'bytes' | 'fetchedBytes'): number =>
+      Math.round(((status[what] - before.status[what]) * 1000) / Math.max(1, atMs - before.atMs));
+    return {
+      recordsPerSecond: perSecond('records'),
+      bytesPerSecond: perSecond('bytes'),
+      fetchedBytesPerSecond: perSecond('fetchedBytes'),
+    };
+  }
+}
 
 /** `orders  12.3k records/s  4.1 MiB/s  1,204,331 rows landed  lag 12,034  last commit 3.2 s ago  held 45 MiB` */
-function liveLine(pipeline: string, worker: Sink): string {
-  const status = worker.status();
-  const atMs = performance.now();
-  const before = rates.get(worker) ?? { status, atMs: atMs - 1 };
-  rates.set(worker, { status, atMs });
-  const perSecond = (now: number, then: number): number => ((now - then) * 1000) / (atMs - before.atMs);
+function liveLine(pipeline: string, status: SinkStatus, rates: Rates): string {
+  const { recordsPerSecond, bytesPerSecond } = rates.next(status);
   return [
     pipeline,
     status.state === 'running' ? '' : `(${status.state})`,
     status.paused ? '(paused: memory.held reached)' : '',
-    `${formatRate(perSecond(status.records, before.status.records))} records/s`,
-    `${formatBytes(perSecond(status.bytes, before.status.bytes))}/s`,
+    `${formatRate(recordsPerSecond)} records/s`,
+    `${formatBytes(bytesPerSecond)}/s`,
     `${formatCount(status.rows)} rows landed`,
     `lag ${formatCount(status.lagRecords)}`,
     status.lastCommitAgeMs === undefined

@@ -11,8 +11,16 @@ export function checkConfig(config: Partial<RawConfig>, _path: Path, report: Rep
   if (tables) for (const i of tables.keys()) checkNames(tables, i, report);
   if (decode && tables) for (const i of tables.keys()) checkColumns(decode, tables[i]!, i, report);
   if (source && tables) checkTopics(source, tables, report);
+  if (source) checkAccess(source, report);
   if (catalog && store) checkStore(catalog, store, report);
   if (catalog?.type === 'glue' && !catalog.skipNameValidation && tables) checkGlueNames(tables, report);
+}
+
+function checkAccess({ sasl, tls }: RawConfig['source'], report: Report): void {
+  if (sasl?.mechanism === 'OAUTHBEARER' && sasl.token === undefined && sasl.oidc === undefined)
+    report(['source', 'sasl'], 'OAUTHBEARER needs a token', 'give token or oidc');
+  if (sasl?.mechanism === 'AWS_MSK_IAM' && !tls)
+    report(['source', 'sasl', 'mechanism'], 'MSK takes AWS_MSK_IAM over TLS only', 'set source.tls: true');
 }
 
 type Tables = RawConfig['tables'];

@@ -1,15 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { ConfigError, type ConfigProblem, messageOf } from '../base/errors.ts';
+import type { TlsSettings } from '../kafka/access.ts';
+import { tlsProblems } from '../kafka/tls.ts';
 import { checkConfig } from './checks.ts';
-import { type RawConfig, SecretFile, settings } from './schema.ts';
+import { type RawConfig, settings } from './schema.ts';
+import { SecretFile } from './secrets.ts';
 import { invalid, isMapping, mapping, type Path, type Report } from './setting.ts';
 import { parseYaml } from './yaml.ts';
 
 /** The configuration as the program uses it: checked, with defaults, units, paths and secrets resolved. Frozen. */
 export type Config = Omit<RawConfig, Secretive> & { readonly [K in Secretive]: Open<RawConfig[K]> };
 
-/** The settings that may hold secrets. */
+/** The settings that may hold secrets, but for `source`: its files are read again and again, for they may be renewed. */
 type Secretive = 'decode' | 'catalog';
 
 /** With secrets in the place of the files that hold them. */
@@ -64,7 +67,9 @@ function complete(raw: RawConfig, folder: string, report: Report): Config {
     isAbsolute(path) || /^[a-z][a-z0-9+.-]+:/i.test(path) ? path : resolve(folder, path);
   const open = <K extends Secretive>(name: K): Config[K] =>
     openSecrets(raw[name], [name], inFolder, report) as Config[K];
-  return { ...raw, decode: open('decode'), catalog: withPaths(open('catalog'), inFolder) };
+  const source = locateSecrets(raw.source, ['source'], inFolder, report) as RawConfig['source'];
+  if (source.tls) checkTls(source.tls, report);
+  return { ...raw, source, decode: open('decode'), catalog: withPaths(open('catalog'), inFolder) };
 }
 
 function withPaths(catalog: Config['catalog'], inFolder: (path: string) => string): Config['catalog'] {
@@ -90,6 +95,42 @@ function openSecrets(
   return Object.fromEntries(
     Object.entries(value).map(([name, each]) => [name, openSecrets(each, [...path, name], inFolder, report)]),
   );
+}
+
+/** A value whose files of secrets can be found from anywhere: they are read when they are needed. */
+function locateSecrets(
+  value: unknown,
+  path: Path,
+  inFolder: (path: string) => string,
+  report: Report,
+): unknown {
+  if (value instanceof SecretFile) {
+    const located = new SecretFile(inFolder(value.path));
+    readSecret(located.path, [...path, 'file'], report);
+    return located;
+  }
+  if (!isMapping(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [
+      name,
+      locateSecrets(each, [...path, name], inFolder, report),
+    ]),
+  );
+}
+
+/** Certificates and keys that no connection could be made with. */
+function checkTls(tls: TlsSettings, report: Report): void {
+  const names = ['ca', 'cert', 'key', 'keyPassword'] as const;
+  const texts = Object.fromEntries(
+    names.flatMap((name) => {
+      const secret = tls[name];
+      if (secret === undefined) return [];
+      return [[name, typeof secret === 'string' ? secret : readSecret(secret.path, [], () => {})]];
+    }),
+  );
+  // A file that cannot be read has been told already.
+  if (Object.values(texts).includes('')) return;
+  for (const { setting, message } of tlsProblems(texts)) report(['source', 'tls', setting], message);
 }
 
 function readSecret(file: string, path: Path, report: Report): string {

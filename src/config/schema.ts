@@ -1,4 +1,7 @@
+import { assignorNames } from '../kafka/assignor.ts';
+import { sasl, tls } from './access.ts';
 import { column } from './columns.ts';
+import { httpUrl, secret, secretive } from './secrets.ts';
 import {
   dictionary,
   flag,
@@ -32,42 +35,13 @@ const bytes = (min?: string): Setting<number> =>
 const count = (min: string, example = '5_000_000', max?: string): Setting<number> =>
   quantity('a whole number', example, parseCount, max ? { min, max } : { min });
 
-/** A secret that a file holds. */
-export class SecretFile {
-  // Private, so that no other type with a path is taken for one.
-  readonly #path: string;
-
-  constructor(path: string) {
-    this.#path = path;
-  }
-
-  get path(): string {
-    return this.#path;
-  }
-}
-
-/** A secret: its text, or the file that holds it. It is never shown. */
-const secret: Setting<string | SecretFile> = {
-  expected: 'a secret: its text, or { file: path }',
-  read(value, path, report) {
-    if (typeof value === 'number') return String(value);
-    if (typeof value === 'string' && value !== '') return value;
-    const file = (value as { file?: unknown } | null)?.file;
-    if (typeof file === 'string') return new SecretFile(file);
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: the text a configuration would hold
-    report(path, 'expected a secret', 'write its text, ${VARIABLE}, or { file: path }');
-    return invalid;
-  },
-};
-
-const httpUrl: Setting<string> = text(
-  'an http or https URL, without user and password',
-  /^https?:\/\/[^\s/@]+(\/\S*)?$/,
-);
-
 const topicName = text(
   'a topic name (letters, digits, dots, dashes and underscores)',
   /^[a-zA-Z0-9._-]{1,249}$/,
+);
+const instanceId = text(
+  'an instance id (letters, digits, dots, dashes and underscores)',
+  /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/,
 );
 const brokerAddress = text('host:port', /^[^\s,:]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i);
 
@@ -100,18 +74,6 @@ const time: Setting<number> = {
     return invalid;
   },
 };
-
-/** A mapping that holds secrets: what stands in its place instead is not shown, for it may well be the secret. */
-function secretive<T>(setting: Setting<T>): Setting<T> {
-  return {
-    ...setting,
-    read(value, path, report) {
-      if (isMapping(value)) return setting.read(value, path, report);
-      report(path, `expected ${setting.expected}`);
-      return invalid;
-    },
-  };
-}
 
 const token = mapping({ token: required(secret, 'Bearer token.') });
 const login = mapping({ username: required(text(), 'User.'), password: required(secret, 'Password.') });
@@ -310,6 +272,34 @@ export const settings = {
         dictionary(list(count('0', '0'), 1), 'a mapping of topics to partition numbers'),
         'A fixed assignment instead of group membership, for jobs: `{ orders: [0, 1] }`.',
       ),
+      groupProtocol: withDefault(
+        oneOf('auto', 'consumer', 'classic'),
+        'auto',
+        'How workers share the partitions: `consumer` (KIP-848, Kafka 4.0 or newer), `classic`, or `consumer` where the brokers and the group have it.',
+      ),
+      groupInstanceId: optional(
+        instanceId,
+        'Makes the worker a static member: its partitions wait for it while it restarts, for as long as its session. Each worker needs one of its own, such as the name of its pod.',
+      ),
+      assignors: withDefault(
+        list(oneOf(...assignorNames), 1),
+        ['cooperative-sticky'],
+        'Classic protocol: how the partitions are divided, the best first. All members of the group must have one in common.',
+      ),
+      sessionTimeout: withDefault(
+        duration('1s', '30m'),
+        '45s',
+        'Classic protocol: a worker that has not been heard of for this long is replaced. For `consumer` it is a configuration of the group, `consumer.session.timeout.ms`.',
+      ),
+      clientRack: optional(
+        text('a name', /\S/),
+        'Where the worker runs, as brokers name it in `broker.rack` (in AWS: the availability zone id). Where brokers have a rack-aware `replica.selector.class`, partitions are fetched from replicas there.',
+      ),
+      batchBytesMax: withDefault(
+        bytes('1MB'),
+        '100MB',
+        'A record batch with more bytes, compressed or decompressed, stops the worker with its topic, partition and offset: a few bytes can be made to stand for gigabytes.',
+      ),
       startAt: withDefault(
         oneOfOr(['earliest', 'latest'], time),
         'earliest',
@@ -324,6 +314,21 @@ export const settings = {
         oneOf('halt', 'restart'),
         'halt',
         'A topic was deleted and made anew: stop; or land the new one from its start.',
+      ),
+      onTruncation: withDefault(
+        oneOf('halt', 'skip'),
+        'halt',
+        'Records that have landed are in Kafka no more, lost in an unclean leader election: stop; or keep their rows, leave out what is at their offsets now, and record that in the table.',
+      ),
+      tls: optional(
+        tls,
+        '`true`, or what is trusted and shown. Without it brokers are spoken to in plain text.',
+      ),
+      sasl: optional(sasl, 'How to log in at the brokers.'),
+      accessGrace: withDefault(
+        duration('0s', '1h'),
+        '15s',
+        'For how long a refused login, certificate or right is tried again before the worker stops. Brokers that have just started may not know users and rights yet.',
       ),
     }),
     'What to read.',

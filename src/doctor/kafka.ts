@@ -2,13 +2,13 @@ import { withDeadline } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { type RetryPolicy, type RetryPorts, retry } from '../base/retry.ts';
 import type { Config } from '../config/config.ts';
-import { KafkaError, kafkaErrorId } from '../kafka/errors.ts';
+import { KafkaError, partitionError } from '../kafka/errors.ts';
 import type { ClusterMetadata, TopicMetadata, Wire } from '../kafka/wire.ts';
 import { type Check, failed, type Outcome, ok, once, skipped, succeeds, warning } from './check.ts';
 
 export type Cluster = Pick<
   Wire,
-  'metadata' | 'coordinator' | 'config' | 'listOffsets' | 'offsetFetch' | 'fetch'
+  'metadata' | 'coordinator' | 'config' | 'listOffsets' | 'offsetFetch' | 'fetch' | 'mayRead' | 'access'
 >;
 
 type Source = Config['source'];
@@ -62,12 +62,23 @@ async function checkBrokers(
   const names = brokers.map(({ host, port }) => `${host}:${port}`);
   const answers = await Promise.allSettled(brokers.map((broker) => cluster.listOffsets(broker, [], latest)));
   const silent = names.filter((_, i) => answers[i]!.status === 'rejected');
-  if (silent.length === 0) return ok(`cluster ${metadata.clusterId}: ${names.join(', ')} answer`);
+  if (silent.length === 0) {
+    const { principal } = cluster.access;
+    const found = `cluster ${metadata.clusterId}: ${names.join(', ')} answer`;
+    return checkLogin(`${found}${principal === undefined ? '' : `; to them we are ${principal}`}`, source);
+  }
   const reason = answers.find((answer) => answer.status === 'rejected')!.reason as unknown;
   return failed(
     `${source.brokers.join(', ')} name ${silent.join(', ')}, which cannot be reached: ${messageOf(reason)}`,
     'the addresses in advertised.listeners must be reachable from here',
   );
+}
+
+/** What is said in a login that others could repeat must not be heard. */
+function checkLogin(found: string, { tls, sasl }: Source): Outcome {
+  const isHeard = !tls && (sasl?.mechanism === 'PLAIN' || sasl?.mechanism === 'OAUTHBEARER');
+  if (!isHeard) return ok(found);
+  return warning(`${found}; without TLS the secret of the login can be read on its way`, 'set source.tls');
 }
 
 async function checkTopic(
@@ -110,12 +121,11 @@ async function readOne(
     bytesMin: 0,
     bytesMax: 1,
     partitionBytesMax: 1,
-    topics: [{ topicId, partitions: [{ partition: 0, offset: end.offset }] }],
+    topics: [{ topic, topicId, partitions: [{ partition: 0, offset: end.offset }] }],
   });
   const code = partitions[0]?.errorCode ?? 0;
   if (code === 0) return;
-  const id = kafkaErrorId(code);
-  throw new KafkaError(`reading topic ${topic}`, id, id, undefined);
+  throw partitionError(`reading topic ${topic}`, code, cluster.access, topic);
 }
 
 /** Records must stay for longer than it takes to notice that a pipeline stands still, and to mend that. */
@@ -129,7 +139,8 @@ async function checkRetention(
     (text) => (text === undefined ? undefined : Number(text)),
     () => undefined,
   );
-  if (retentionMs === undefined) return ok(`${found}, readable; retention.ms is not told`);
+  if (retentionMs === undefined)
+    return ok(`${found}, readable; retention.ms is not told (DESCRIBE_CONFIGS on the topic would show it)`);
   const kept = `${found}, readable; retention.ms ${retentionMs}`;
   const fix = 'raise retention.ms, or lower commit.interval';
   if (retentionMs < 0) return ok(`${found}, readable; kept for ever`);
@@ -150,6 +161,7 @@ async function checkGroup(
     const coordinator = await cluster.coordinator(group);
     return { coordinator, offsets: await cluster.offsetFetch(coordinator, group, asked) };
   });
+  await cluster.mayRead(coordinator, group);
   const place = `coordinator ${coordinator.host}:${coordinator.port}`;
   return ok(
     `${place}; group ${group} ${offsets.length > 0 ? 'has committed offsets' : 'has not committed yet'}`,

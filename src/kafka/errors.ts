@@ -35,23 +35,48 @@ const advice: Record<string, string> = {
   TOPIC_AUTHORIZATION_FAILED: 'grant this principal READ and DESCRIBE on the topic',
   GROUP_AUTHORIZATION_FAILED: 'grant this principal READ on the group',
   CLUSTER_AUTHORIZATION_FAILED: 'grant this principal the right on the cluster',
-  SASL_AUTHENTICATION_FAILED: 'check user name and password',
-  UNSUPPORTED_VERSION: 'the broker must be Apache Kafka 4.0 or newer with group protocol "consumer" enabled',
-  GROUP_MAX_SIZE_REACHED: 'raise group.consumer.max.size or run fewer workers',
+  GROUP_MAX_SIZE_REACHED:
+    'raise group.consumer.max.size (group.max.size for the classic protocol) of the brokers, or run fewer workers',
+  UNSUPPORTED_VERSION:
+    'the brokers know the request, and do not have what it is for enabled; for a group set source.groupProtocol to auto or classic',
+  GROUP_ID_NOT_FOUND:
+    'the group has members of the classic protocol that cannot be taken over: end them, or set source.groupProtocol to classic',
+  INCONSISTENT_GROUP_PROTOCOL:
+    'all members of a group must be consumers and share an assignor: see source.assignors, and what the other members have',
+  FENCED_INSTANCE_ID: 'another worker runs with the same source.groupInstanceId: give each its own',
+  UNRELEASED_INSTANCE_ID: 'another worker runs with the same source.groupInstanceId: give each its own',
+  INVALID_SESSION_TIMEOUT:
+    'source.sessionTimeout must be within group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers',
 };
+
+/** We share no version of a request with the broker. */
+export class UnsupportedRequestError extends FatalError {}
 
 /** An answer of a broker that says no, by the name of its code (`protocol/errors`), or a broken connection. */
 export class KafkaError extends TransientError {
   override readonly code: string = 'KAFKA';
   override readonly retryable: boolean;
-  /** Name of the Kafka error code; `NETWORK` when there was no answer. */
+  /** Name of the Kafka error code; `NETWORK` when there was no answer, `REFUSED` when there is no way in. */
   readonly id: string;
 
-  constructor(doing: string, id: string, message: string, cause: unknown) {
+  constructor(
+    doing: string,
+    id: string,
+    message: string,
+    cause: unknown,
+    { retryable = id === 'NETWORK' || transientIds.has(id) }: { retryable?: boolean } = {},
+  ) {
     super(`${doing}: ${message}${advice[id] ? `: ${advice[id]}` : ''}`, { cause });
     this.id = id;
-    this.retryable = id === 'NETWORK' || transientIds.has(id);
+    this.retryable = retryable;
   }
+}
+
+/** Who asks, and for how long what is denied may be asked for again: some brokers know new rights later than others. */
+export interface Access {
+  /** As brokers call us, where that is known. */
+  readonly principal: string | undefined;
+  readonly grace: { lasts(what: string): boolean };
 }
 
 interface LibraryError {
@@ -59,23 +84,36 @@ interface LibraryError {
   serverErrorMessage?: string | null;
   code?: string;
   errors?: unknown[];
+  /** The answer that the error stands for. */
+  response?: { topics?: { name?: string | null; errorCode?: number }[] };
 }
 
 /** Any error of the wire library as ours. */
-export function asKafkaError(doing: string, error: unknown): Error {
+export function asKafkaError(doing: string, error: unknown, access?: Access): Error {
   if (error instanceof FatalError) return new FatalError(`${doing}: ${error.message}`, { cause: error });
+  // On the way to the broker: for what is said by who wanted to get there.
+  if (error instanceof KafkaError)
+    return new KafkaError(doing, error.id, error.message, error.cause, { retryable: error.retryable });
   if (error instanceof FrazilError) return error;
   const protocol = protocolError(error);
   if (protocol) {
+    if (denied.test(protocol.apiId!)) return deniedError(doing, protocol.apiId!, error, access);
     const said = protocol.serverErrorMessage ? ` (${protocol.serverErrorMessage})` : '';
     return new KafkaError(doing, protocol.apiId!, `${protocol.apiId}${said}`, error);
   }
   const code = (error as LibraryError).code ?? '';
   if (code === 'PLT_KFK_AUTHENTICATION')
-    return new KafkaError(doing, 'SASL_AUTHENTICATION_FAILED', messageOf(error), error);
+    return new KafkaError(doing, 'REFUSED', `${messageOf(error)}: check source.sasl`, error);
   if (code === 'PLT_KFK_USER') return new FatalError(`${doing}: ${messageOf(error)}`, { cause: error });
   if (code.startsWith('PLT_KFK_')) return new KafkaError(doing, 'NETWORK', messageOf(error), error);
   return new FatalError(`${doing}: ${messageOf(error)}`, { cause: error });
+}
+
+/** Whether brokers or group know the protocol of KIP-848 at all, in an answer to joining by it. */
+export function isNoConsumerGroup(error: unknown): boolean {
+  if (error instanceof KafkaError)
+    return error.id === 'UNSUPPORTED_VERSION' || error.id === 'GROUP_ID_NOT_FOUND';
+  return error instanceof Error && error.cause instanceof UnsupportedRequestError;
 }
 
 /** The first protocol error in what the library threw, at any depth. */
@@ -95,7 +133,34 @@ export function kafkaErrorId(code: number): string {
 }
 
 /** A per-partition error code as an error. */
-export function partitionError(doing: string, code: number): KafkaError {
+export function partitionError(doing: string, code: number, access?: Access, topic?: string): KafkaError {
   const id = kafkaErrorId(code);
+  if (denied.test(id)) return deniedError(doing, id, undefined, access, topic === undefined ? [] : [topic]);
   return new KafkaError(doing, id, id, undefined);
+}
+
+const denied = /^(TOPIC|GROUP)_AUTHORIZATION_FAILED$/;
+const topicDenied = 29;
+
+function deniedError(
+  doing: string,
+  id: string,
+  error: unknown,
+  access: Access | undefined,
+  topics: readonly string[] = deniedTopics(error),
+): KafkaError {
+  const who = access?.principal === undefined ? '' : ` for ${access.principal}`;
+  const what = topics.length === 0 ? '' : ` on topic ${topics.join(', ')}`;
+  const message = `${id}${who}${what}`;
+  return new KafkaError(doing, id, message, undefined, {
+    retryable: access?.grace.lasts(`${id} ${doing}`) ?? false,
+  });
+}
+
+function deniedTopics(error: unknown): string[] {
+  const { response, errors = [] } = (error ?? {}) as LibraryError;
+  if (!response) return errors.flatMap(deniedTopics);
+  return (response.topics ?? []).flatMap(({ name, errorCode }) =>
+    errorCode === topicDenied && name ? [name] : [],
+  );
 }

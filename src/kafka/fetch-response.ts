@@ -6,6 +6,8 @@ import type { AbortedTransaction } from './record-set.ts';
 export interface FetchResponse {
   throttleMs: number;
   errorCode: number;
+  /** Of the incremental session that the broker keeps; 0 when it keeps none. */
+  sessionId: number;
   partitions: FetchedPartition[];
 }
 
@@ -17,9 +19,15 @@ export interface FetchedPartition {
   lastStableOffset: number;
   logStartOffset: number;
   aborted: AbortedTransaction[] | null;
+  /** The log parts from what was read before: its records up to the epoch that was named end here (KIP-595). */
+  divergingEnd?: number;
+  /** The replica to fetch from instead, without records (KIP-392); -1 for none. */
+  preferredReplica: number;
   /** Record batches, the last of them possibly cut off; a view into the response. */
   records: Buffer;
 }
+
+const divergingEpochTag = 0;
 
 /**
  * Parses a Fetch response of version 13 to 17 (`clients/src/main/resources/common/message/FetchResponse.json`). The
@@ -31,12 +39,28 @@ export function parseFetchResponse(
   _version: number,
   reader: Reader,
 ): FetchResponse {
+  return readResponse(reader, (cursor) => cursor.uuid());
+}
+
+/** The same for version 12, whose topics have names only: they are those that were asked for. */
+export function namedFetchResponseParser(
+  asked: readonly { topic: string; topicId: string }[],
+): typeof parseFetchResponse {
+  const ids = new Map(asked.map(({ topic, topicId }) => [topic, topicId]));
+  return (_id, _key, _version, reader) => readResponse(reader, (cursor) => ids.get(cursor.string()) ?? '');
+}
+
+function readResponse(reader: Reader, readTopicId: (cursor: ResponseCursor) => string): FetchResponse {
   const bytes = reader.buffer.buffer; // joins the chunks that came from the socket, once
   const cursor = new ResponseCursor(bytes, reader.position);
-  const response: FetchResponse = { throttleMs: cursor.int32(), errorCode: cursor.int16(), partitions: [] };
-  cursor.int32(); // session id
+  const response: FetchResponse = {
+    throttleMs: cursor.int32(),
+    errorCode: cursor.int16(),
+    sessionId: cursor.int32(),
+    partitions: [],
+  };
   for (let topics = cursor.arrayLength(); topics > 0; topics--) {
-    const topicId = cursor.uuid();
+    const topicId = readTopicId(cursor);
     for (let partitions = cursor.arrayLength(); partitions > 0; partitions--)
       response.partitions.push(readPartition(cursor, topicId));
     cursor.skipTags();
@@ -57,10 +81,25 @@ function readPartition(cursor: ResponseCursor, topicId: string): FetchedPartitio
     aborted.push({ producerId: cursor.bigint64(), firstOffset: cursor.int64() });
     cursor.skipTags();
   }
-  cursor.int32(); // preferred read replica
+  const preferredReplica = cursor.int32();
   const records = cursor.bytes();
-  cursor.skipTags();
-  return { topicId, partition, errorCode, highWatermark, lastStableOffset, logStartOffset, aborted, records };
+  const read: FetchedPartition = {
+    topicId,
+    partition,
+    errorCode,
+    highWatermark,
+    lastStableOffset,
+    logStartOffset,
+    aborted,
+    preferredReplica,
+    records,
+  };
+  cursor.tags((tag) => {
+    if (tag !== divergingEpochTag) return;
+    cursor.int32(); // the last epoch that the log has of those up to the named one
+    read.divergingEnd = cursor.int64();
+  });
+  return read;
 }
 
 class ResponseCursor {
@@ -127,11 +166,22 @@ class ResponseCursor {
     return taken;
   }
 
-  skipTags(): void {
+  string(): string {
+    return this.bytes().toString();
+  }
+
+  /** Goes through tagged fields; whatever `read` takes of one, it ends where it says. */
+  tags(read: (tag: number) => void): void {
     for (let tags = this.unsignedVarint(); tags > 0; tags--) {
-      this.unsignedVarint(); // its number
+      const tag = this.unsignedVarint();
       const length = this.unsignedVarint();
-      this.#position += length;
+      const end = this.#position + length;
+      read(tag);
+      this.#position = end;
     }
+  }
+
+  skipTags(): void {
+    this.tags(() => {});
   }
 }

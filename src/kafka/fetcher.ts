@@ -2,9 +2,12 @@ import type { Clock } from '../base/clock.ts';
 import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { kafkaErrorId, partitionError } from './errors.ts';
+import { byBroker, inRequestOrder, type Position } from './fetch-plan.ts';
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
-import { summarize } from './record-set.ts';
-import { fetchBytesMin, type LogRange, type SourceEvent } from './source.ts';
+import { FetchSession } from './fetch-session.ts';
+import { epochAt } from './leader-epochs.ts';
+import { type RecordSetSummary, summarize } from './record-set.ts';
+import { type FetchedLog, fetchBytesMin, type LogRange, type SourceEvent } from './source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
 import type { ClusterMetadata, Wire } from './wire.ts';
 
@@ -21,6 +24,10 @@ export interface FetcherPorts {
   metadata(): ClusterMetadata;
   refresh(): Promise<ClusterMetadata>;
   logRange(topicPartition: TopicPartition): Promise<LogRange>;
+  /** Where this program runs, if brokers are to say which replica is near (KIP-392). */
+  rackId?: string | undefined;
+  /** What a record batch may have at most, compressed and decompressed. */
+  batchBytesMax?: number | undefined;
 }
 
 /** An answer is waited for this long at the broker, unless this much has come together before. */
@@ -32,26 +39,15 @@ const partitionBytesMax = 4 * 1024 * 1024;
 const retryMs = 200;
 /** A replica that leads no more may go on answering, with what it still gets: leaders are looked up now and then. */
 const metadataAgeMaxMs = 5 * 60_000;
+/** A replica is fetched from for this long before the leader is asked again whether it is still the nearest. */
+const nearestMs = 5 * 60_000;
 /** What goes on failing is told this seldom per partition. */
 const warnIntervalMs = 5_000;
 /** A topic that is gone for this long is taken for deleted. */
 const missingTopicMs = 30_000;
 
-interface Position extends TopicPartition {
-  /** Of the topic that the offset is one of: a later one of the same name has other records at the same offsets. */
-  topicId: string;
-  offset: number;
-  /** Changes with every seek, so that answers to older requests can be told. */
-  generation: number;
-  /** When an answer last brought records: those that waited longest are asked for first. */
-  servedAt: number;
-  warnedAtMs: number;
-  /** False while its position is outside of the log and nobody has decided. */
-  active: boolean;
-}
-
 export class Fetcher {
-  readonly logRanges: Map<TopicPartitionKey, LogRange> = new Map();
+  readonly logRanges: Map<TopicPartitionKey, FetchedLog> = new Map();
   readonly #ports: FetcherPorts;
   readonly #positions = new Map<TopicPartitionKey, Position>();
   /** Bytes each broker's request in flight may bring. */
@@ -60,6 +56,7 @@ export class Fetcher {
   readonly #resting = new Set<number>();
   /** When each broker was asked last: with little allowed those that waited longest come first. */
   readonly #askedAt = new Map<number, number>();
+  readonly #sessions = new Map<number, FetchSession>();
   readonly #end = new AbortController();
   #emit: (event: SourceEvent) => void = () => {};
   #allowed = 0;
@@ -88,7 +85,7 @@ export class Fetcher {
     }
   }
 
-  seek(topicPartition: TopicPartition & { topicId: string }, offset: number): number {
+  seek(topicPartition: TopicPartition & { topicId: string }, offset: number, epoch?: number): number {
     const { topic, partition, topicId } = topicPartition;
     const servedAt = this.#positions.get(keyOf(topicPartition))?.servedAt ?? 0;
     this.#positions.set(keyOf(topicPartition), {
@@ -96,10 +93,12 @@ export class Fetcher {
       partition,
       topicId,
       offset,
+      epoch,
       generation: ++this.#generation,
       servedAt,
       warnedAtMs: Number.NEGATIVE_INFINITY,
       active: true,
+      nearest: undefined,
     });
     this.#pump();
     return this.#generation;
@@ -132,20 +131,15 @@ export class Fetcher {
   /** Sends a request to every broker that has something for us and none in flight. */
   #pump(): void {
     if (this.#closed || this.#positions.size === 0) return;
-    const byLeader = new Map<number, Position[]>();
-    for (const position of this.#positions.values()) {
-      if (!position.active) continue;
-      const leader = this.#ports.metadata().topics.get(position.topic)?.leaders[position.partition] ?? -1;
-      const led = byLeader.get(leader);
-      if (led) led.push(position);
-      else byLeader.set(leader, [position]);
-    }
+    const nowMs = this.#ports.clock.monotonicMs();
+    const metadata = this.#ports.metadata();
+    const byLeader = byBroker(this.#positions.values(), metadata, nowMs);
     const askedAt = (leader: number): number => this.#askedAt.get(leader) ?? 0;
     for (const [leader, positions] of [...byLeader].sort(([a], [b]) => askedAt(a) - askedAt(b))) {
       if (this.#inFlight.has(leader) || this.#resting.has(leader)) continue;
       const allowed = Math.min(bytesMax, this.#allowed - this.reservedBytes);
       if (allowed < fetchBytesMin) return;
-      if (this.#ports.metadata().brokers.has(leader)) void this.#fetch(leader, positions, allowed);
+      if (metadata.brokers.has(leader)) void this.#fetch(leader, positions, allowed);
       else void this.#refreshAndRest(leader, 'a partition has no leader');
     }
   }
@@ -158,18 +152,21 @@ export class Fetcher {
     const asked = new Map(
       positions.map((position) => [`${position.topicId}-${position.partition}`, { ...position }]),
     );
+    const session = this.#session(leader);
+    const { rackId } = this.#ports;
     const request = {
-      waitMs,
-      bytesMin,
-      bytesMax: allowed,
-      partitionBytesMax: Math.min(partitionBytesMax, allowed),
-      topics: inRequestOrder(positions),
+      ...{ waitMs, bytesMin, bytesMax: allowed, partitionBytesMax, rackId },
+      ...session.ask(inRequestOrder(positions, this.#ports.metadata())),
     };
     let rested: Promise<void>;
     try {
       const response = await this.#ports.wire.fetch(this.#ports.metadata().brokers.get(leader)!, request);
+      if (isOfSession(response.errorCode)) session.failed(true);
+      else session.answered(response.errorCode === 0 ? response.sessionId : 0);
       rested = this.#rest(leader, this.#closed ? 0 : this.#takeAnswer(leader, asked, response));
     } catch (error) {
+      session.failed();
+      for (const position of positions) position.nearest = undefined;
       rested = this.#takeFailure(leader, error);
     }
     // Only now: the answer had to be taken, and the rest to begin, before anything else is asked of this broker.
@@ -178,8 +175,16 @@ export class Fetcher {
     this.#pump();
   }
 
+  #session(broker: number): FetchSession {
+    const known = this.#sessions.get(broker) ?? new FetchSession();
+    this.#sessions.set(broker, known);
+    return known;
+  }
+
   /** Hands on what came. @returns how long to leave the broker alone, in ms. */
   #takeAnswer(leader: number, asked: ReadonlyMap<string, Position>, response: FetchResponse): number {
+    // The next request asks for everything anew.
+    if (isOfSession(response.errorCode)) return response.throttleMs;
     if (response.errorCode !== 0) throw partitionError(`fetching from broker ${leader}`, response.errorCode);
     if (this.#ports.clock.monotonicMs() - this.#refreshedAtMs > metadataAgeMaxMs) void this.#refresh();
     let restMs = response.throttleMs;
@@ -190,7 +195,10 @@ export class Fetcher {
       // Sought elsewhere, revoked or lost since the request: the answer is for nobody. So it is when another broker,
       // which leads the partition now, was faster.
       if (position.generation !== request.generation || position.offset !== request.offset) continue;
-      if (fetched.errorCode === 0) this.#takeRecords(position, fetched);
+      if (position.nearest && (fetched.errorCode !== 0 || fetched.divergingEnd !== undefined))
+        // A replica knows less than the leader, whose word counts.
+        position.nearest = undefined;
+      else if (fetched.errorCode === 0) this.#takeRecords(position, fetched);
       else restMs = Math.max(restMs, this.#takeError(position, fetched.errorCode));
     }
     return restMs;
@@ -205,12 +213,25 @@ export class Fetcher {
   }
 
   #takeRecords(position: Position, fetched: FetchedPartition): void {
-    this.logRanges.set(keyOf(position), { start: fetched.logStartOffset, end: fetched.lastStableOffset });
+    if (fetched.divergingEnd !== undefined) return this.#reportTruncated(position, fetched.divergingEnd);
+    if (fetched.preferredReplica >= 0)
+      position.nearest = {
+        broker: fetched.preferredReplica,
+        untilMs: this.#ports.clock.monotonicMs() + nearestMs,
+      };
+    const log: FetchedLog = {
+      ...this.logRanges.get(keyOf(position)),
+      start: fetched.logStartOffset,
+      end: fetched.lastStableOffset,
+      highWatermark: fetched.highWatermark,
+      position: position.offset,
+    };
+    this.logRanges.set(keyOf(position), log);
     if (fetched.records.length === 0) return;
     const { topic, partition, generation, offset: from } = position;
-    let next: number;
+    let summary: RecordSetSummary;
     try {
-      next = summarize(fetched.records, from).next;
+      summary = summarize(fetched.records, from, this.#ports.batchBytesMax);
     } catch (error) {
       this.#fail(
         new FatalError(`reading ${keyOf(position)} from offset ${from}: ${messageOf(error)}`, {
@@ -219,22 +240,31 @@ export class Fetcher {
       );
       return;
     }
+    const { next, epochs, timestampMaxMs } = summary;
     if (next === from) return; // not one whole batch: it comes when this topic-partition is asked for first
     position.servedAt = ++this.#served;
     position.offset = next;
+    position.epoch = epochAt(epochs, next);
+    log.position = next;
+    if (timestampMaxMs >= 0) log.readTimestampMs = timestampMaxMs;
     // A copy of its own can be given to another thread; the answer's buffer is shared by all partitions.
     const records = new Uint8Array(fetched.records.length);
     records.set(fetched.records);
     this.#allowed -= records.length;
     this.#emit({
       type: 'records',
-      set: { topic, partition, generation, from, next, records, aborted: fetched.aborted },
+      set: {
+        ...{ topic, partition, generation, from, next, records, epochs },
+        aborted: fetched.aborted,
+        batchBytesMax: this.#ports.batchBytesMax,
+      },
     });
   }
 
   #takeError(position: Position, errorCode: number): number {
     const id = kafkaErrorId(errorCode);
-    const error = partitionError(`fetching ${keyOf(position)} from offset ${position.offset}`, errorCode);
+    const doing = `fetching ${keyOf(position)} from offset ${position.offset}`;
+    const error = partitionError(doing, errorCode, this.#ports.wire.access, position.topic);
     if (id === 'OFFSET_OUT_OF_RANGE') {
       position.active = false;
       void this.#reportOutOfRange(position);
@@ -251,6 +281,14 @@ export class Fetcher {
     }
     void this.#refresh();
     return retryMs;
+  }
+
+  /** The broker is of the leader's epoch, or it would have refused: its word counts. */
+  #reportTruncated(position: Position, end: number): void {
+    const { topic, partition, generation, offset } = position;
+    position.active = false;
+    const topicPartition = { topic, partition };
+    this.#emit({ type: 'truncated', topicPartition, generation, position: offset, end });
   }
 
   async #reportOutOfRange(position: Position): Promise<void> {
@@ -318,15 +356,13 @@ export class Fetcher {
   }
 }
 
-/** Partitions grouped by topic, topics in the order of their first partition. */
-function inRequestOrder(
-  positions: readonly Position[],
-): { topicId: string; partitions: { partition: number; offset: number }[] }[] {
-  const topics = new Map<string, { topicId: string; partitions: { partition: number; offset: number }[] }>();
-  for (const { topicId, partition, offset } of positions) {
-    const entry = topics.get(topicId) ?? { topicId, partitions: [] };
-    topics.set(topicId, entry);
-    entry.partitions.push({ partition, offset });
-  }
-  return [...topics.values()];
+const sessionErrors = new Set([
+  'FETCH_SESSION_ID_NOT_FOUND',
+  'INVALID_FETCH_SESSION_EPOCH',
+  'FETCH_SESSION_TOPIC_ID_ERROR',
+]);
+
+/** The broker has given the session up, or both do not agree on it: nothing is wrong with what was asked for. */
+function isOfSession(errorCode: number): boolean {
+  return errorCode !== 0 && sessionErrors.has(kafkaErrorId(errorCode));
 }

@@ -1,21 +1,25 @@
 import type { Broker } from '@platformatic/kafka';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Random, uuid } from '../base/random.ts';
 import { type RetryPolicy, retry } from '../base/retry.ts';
-import { KafkaError } from './errors.ts';
+import type { AssignorName } from './assignor.ts';
+import { joinClassicGroup } from './classic-group.ts';
+import { joinConsumerGroup } from './consumer-group.ts';
+import { isNoConsumerGroup, KafkaError } from './errors.ts';
 import { Fetcher } from './fetcher.ts';
-import { type GroupMembership, joinGroup } from './group.ts';
+import type { GroupEvents, GroupMembership } from './group.ts';
 import type {
   AssignedPartition,
   ClusterTopics,
   CommittedOffset,
+  FetchedLog,
   LogRange,
   Source,
   SourceEvent,
 } from './source.ts';
-import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
+import { keyOf, parseKey, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
 import type { ClusterMetadata, Wire } from './wire.ts';
 
 export interface KafkaSourceOptions {
@@ -23,9 +27,28 @@ export interface KafkaSourceOptions {
   topics: readonly string[];
   /** A fixed assignment instead of membership: partitions per topic. */
   partitions?: Readonly<Record<string, readonly number[]>> | undefined;
-  /** How long a worker may take to land what it holds when partitions move (KIP-848). */
-  rebalanceTimeoutMs?: number;
+  membership?: Partial<MembershipOptions>;
+  /** Where this program runs, as brokers name it: replicas there are fetched from (KIP-392). */
+  clientRack?: string | undefined;
+  /** A record batch of more than this, compressed or decompressed, is refused. */
+  batchBytesMax?: number | undefined;
 }
+
+/** How a worker is a member of its group. */
+export interface MembershipOptions {
+  /** `auto`: `consumer` (KIP-848), or `classic` where the brokers or the group do not have that. */
+  protocol: GroupProtocol;
+  /** Makes it a static member: its partitions wait for it while it restarts. */
+  instanceId: string | null;
+  /** Of the classic protocol, the best first. */
+  assignors: readonly AssignorName[];
+  /** Of the classic protocol; by the other one it is the group's configuration on the broker. */
+  sessionTimeoutMs: number;
+  /** How long a worker may take to land what it holds when partitions move. */
+  rebalanceTimeoutMs: number;
+}
+
+export type GroupProtocol = 'auto' | 'consumer' | 'classic';
 
 export interface KafkaSourcePorts {
   wire: Wire;
@@ -34,7 +57,15 @@ export interface KafkaSourcePorts {
   log: Log;
 }
 
-const rebalanceTimeoutMs = 60_000;
+const defaultMembership: MembershipOptions = {
+  protocol: 'auto',
+  instanceId: null,
+  assignors: ['cooperative-sticky'],
+  sessionTimeoutMs: 45_000,
+  rebalanceTimeoutMs: 60_000,
+};
+/** Joining does not wait longer than this for offsets to be committed by the member that it was. */
+const lastCommitsMs = 5_000;
 /** For questions that are asked once: offsets, metadata, coordinators. */
 const askPolicy: RetryPolicy = { attemptsMax: 60, totalMs: 60_000, waitMinMs: 100, waitMaxMs: 2_000 };
 
@@ -54,7 +85,9 @@ export class KafkaSource implements Source {
   #coordinator: Broker | undefined;
   /** Which topic each assigned topic-partition is one of: positions are those of that topic, whatever comes after it. */
   readonly #topicIds = new Map<TopicPartitionKey, string>();
+  readonly #goneTopicIds = new Set<string>();
   #membership: GroupMembership | undefined;
+  readonly #committing = new Set<Promise<void>>();
   #closed = false;
 
   constructor(options: KafkaSourceOptions, ports: KafkaSourcePorts) {
@@ -65,6 +98,8 @@ export class KafkaSource implements Source {
       metadata: () => this.#metadata!,
       refresh: () => this.#refreshMetadata(),
       logRange: (topicPartition) => this.#logRange(topicPartition),
+      rackId: options.clientRack,
+      batchBytesMax: options.batchBytesMax,
     });
   }
 
@@ -105,29 +140,65 @@ export class KafkaSource implements Source {
   }
 
   #join(emit: (event: SourceEvent) => void): void {
-    const { clock, log, random, wire } = this.#ports;
-    this.#membership = joinGroup(
-      {
-        topics: this.#options.topics,
-        memberId: uuid(random),
-        rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs ?? rebalanceTimeoutMs,
+    const events: GroupEvents = {
+      onAssigned: (topicPartitions) => this.#assign(topicPartitions, emit),
+      onRevoked: (topicPartitions, withinMs) => {
+        this.#fetcher.stop(topicPartitions);
+        emit({ type: 'revoked', topicPartitions, withinMs });
       },
+      onLost: (topicPartitions, cause) => {
+        this.#disown(topicPartitions);
+        emit({ type: 'lost', topicPartitions, cause });
+      },
+      onFailed: (error) => emit({ type: 'failed', error }),
+    };
+    const options = { ...defaultMembership, ...this.#options.membership };
+    if (options.protocol === 'classic') return this.#joinClassic(options, events);
+    this.#joinConsumer(options, {
+      ...events,
+      onFailed: (error) => {
+        if (options.protocol !== 'auto' || !isNoConsumerGroup(error)) return events.onFailed(error);
+        this.#ports.log.info('joining the group by the classic protocol', { reason: error.message });
+        if (!this.#closed) this.#joinClassic(options, events);
+      },
+    });
+  }
+
+  #joinConsumer(options: MembershipOptions, events: GroupEvents): void {
+    const { clock, log, random, wire } = this.#ports;
+    const { group, topics } = this.#options;
+    this.#membership = joinConsumerGroup(
+      { ...options, topics, memberId: uuid(random) },
       {
+        ...events,
         clock,
         log,
-        heartbeat: (beat) =>
-          this.#atCoordinator((coordinator) => wire.groupHeartbeat(coordinator, this.#options.group, beat)),
+        heartbeat: (beat) => this.#atCoordinator((broker) => wire.groupHeartbeat(broker, group, beat)),
         topicName: (topicId) => this.#topicName(topicId),
-        onAssigned: (topicPartitions) => this.#assign(topicPartitions, emit),
-        onRevoked: (topicPartitions, withinMs) => {
-          this.#fetcher.stop(topicPartitions);
-          emit({ type: 'revoked', topicPartitions, withinMs });
+      },
+    );
+  }
+
+  #joinClassic(options: MembershipOptions, events: GroupEvents): void {
+    const { clock, log, wire } = this.#ports;
+    const { group, topics } = this.#options;
+    this.#membership = joinClassicGroup(
+      { ...options, topics },
+      {
+        ...events,
+        clock,
+        log,
+        join: async (request) => {
+          // By joining it becomes another member: what the one before has to commit is committed first.
+          const committed = (): Promise<unknown> => Promise.allSettled(this.#committing);
+          await withDeadline(clock, lastCommitsMs, 'committing the last offsets', committed).catch(() => {});
+          return this.#atCoordinator((broker) => wire.joinGroup(broker, group, request));
         },
-        onLost: (topicPartitions) => {
-          this.#disown(topicPartitions);
-          emit({ type: 'lost', topicPartitions });
-        },
-        onFailed: (error) => emit({ type: 'failed', error }),
+        sync: (member, assignor, assignments) =>
+          this.#atCoordinator((broker) => wire.syncGroup(broker, group, member, assignor, assignments)),
+        heartbeat: (member) => this.#atCoordinator((broker) => wire.heartbeat(broker, group, member)),
+        leave: (member) => this.#atCoordinator((broker) => wire.leaveGroup(broker, group, member)),
+        topics: (names) => wire.existingTopics(names),
       },
     );
   }
@@ -138,11 +209,11 @@ export class KafkaSource implements Source {
     for (const topicPartition of topicPartitions) this.#topicIds.delete(keyOf(topicPartition));
   }
 
-  seek(topicPartition: TopicPartition, offset: number): number {
+  seek(topicPartition: TopicPartition, offset: number, epoch?: number): number {
     const topicId = this.#topicIds.get(keyOf(topicPartition));
     // Lost a moment ago, and the owner has not heard of it yet.
     if (topicId === undefined) return noGeneration;
-    return this.#fetcher.seek({ ...topicPartition, topicId }, offset);
+    return this.#fetcher.seek({ ...topicPartition, topicId }, offset, epoch);
   }
 
   allow(bytes: number): void {
@@ -158,7 +229,7 @@ export class KafkaSource implements Source {
     this.#membership?.released(topicPartitions);
   }
 
-  logRanges(): ReadonlyMap<TopicPartitionKey, LogRange> {
+  logRanges(): ReadonlyMap<TopicPartitionKey, FetchedLog> {
     return this.#fetcher.logRanges;
   }
 
@@ -171,25 +242,26 @@ export class KafkaSource implements Source {
       ),
     );
     return new Map(
-      found.map(({ topic, partition, offset, metadata }) => [
+      found.map(({ topic, partition, offset, epoch, metadata }) => [
         keyOf({ topic, partition }),
-        { offset, metadata },
+        { offset, epoch, metadata },
       ]),
     );
   }
 
-  async commitOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>, metadata: string): Promise<void> {
-    const topics = new Map<string, { partition: number; offset: number }[]>();
+  async commitOffsets(
+    offsets: ReadonlyMap<TopicPartitionKey, number>,
+    metadata: string,
+    epochs: ReadonlyMap<TopicPartitionKey, number> = new Map(),
+  ): Promise<void> {
+    const topics = new Map<string, { partition: number; offset: number; epoch: number | undefined }[]>();
     for (const [key, offset] of offsets) {
-      const dash = key.lastIndexOf('-');
-      const topic = key.slice(0, dash);
-      topics.set(topic, [...(topics.get(topic) ?? []), { partition: Number(key.slice(dash + 1)), offset }]);
+      const { topic, partition } = parseKey(key);
+      topics.set(topic, [...(topics.get(topic) ?? []), { partition, offset, epoch: epochs.get(key) }]);
     }
     // Outside of a membership the offsets of an empty group may be moved by anyone.
-    const member = this.#membership
-      ? { id: this.#membership.memberId, epoch: this.#membership.memberEpoch }
-      : { id: '', epoch: -1 };
-    await this.#atCoordinator((coordinator) =>
+    const member = this.#membership?.member ?? { id: '', epoch: -1, instanceId: null };
+    const committing = this.#atCoordinator((coordinator) =>
       this.#ports.wire.offsetCommit(
         coordinator,
         this.#options.group,
@@ -198,6 +270,8 @@ export class KafkaSource implements Source {
         metadata,
       ),
     );
+    this.#committing.add(committing);
+    await committing.finally(() => this.#committing.delete(committing));
   }
 
   async listOffsets(
@@ -219,30 +293,52 @@ export class KafkaSource implements Source {
     topicPartitions: readonly TopicPartition[],
     timestamp: number,
   ): Promise<Map<TopicPartitionKey, number>> {
-    const byLeader = new Map<number, TopicPartition[]>();
-    for (const topicPartition of topicPartitions) {
-      const leader =
-        this.#metadata!.topics.get(topicPartition.topic)?.leaders[topicPartition.partition] ?? -1;
-      byLeader.set(leader, [...(byLeader.get(leader) ?? []), topicPartition]);
-    }
     const found = new Map<TopicPartitionKey, number>();
-    for (const [leader, led] of byLeader) {
-      const broker = this.#metadata!.brokers.get(leader);
-      if (!broker)
-        throw new KafkaError(
-          `asking for offsets of ${keyOf(led[0]!)}`,
-          'LEADER_NOT_AVAILABLE',
-          'it has no leader',
-          undefined,
-        );
-      for (const { topic, partition, offset } of await this.#ports.wire.listOffsets(
-        broker,
-        groupByTopic(led),
-        timestamp,
-      ))
-        found.set(keyOf({ topic, partition }), offset);
+    for (const [broker, led] of this.#byLeader(topicPartitions)) {
+      const offsets = await this.#ports.wire.listOffsets(broker, groupByTopic(led), timestamp);
+      for (const { topic, partition, offset } of offsets) found.set(keyOf({ topic, partition }), offset);
     }
     return found;
+  }
+
+  async epochEnds(
+    topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
+  ): Promise<Map<TopicPartitionKey, number>> {
+    return retry(this.#ports, askPolicy, () => this.#epochEnds(topicPartitions), {
+      onRetry: () => void this.#refreshMetadata().catch(() => {}),
+    });
+  }
+
+  async #epochEnds(
+    topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
+  ): Promise<Map<TopicPartitionKey, number>> {
+    const found = new Map<TopicPartitionKey, number>();
+    for (const [broker, led] of this.#byLeader(topicPartitions)) {
+      const topics = Map.groupBy(led, ({ topic }) => topic);
+      const asked = [...topics].map(([topic, ofTopic]) => ({
+        topic,
+        partitions: ofTopic.map(({ partition, epoch }) => ({
+          partition,
+          epoch,
+          leaderEpoch: this.#metadata!.topics.get(topic)!.epochs[partition]!,
+        })),
+      }));
+      for (const { topic, partition, end } of await this.#ports.wire.offsetForLeaderEpoch(broker, asked))
+        if (end >= 0) found.set(keyOf({ topic, partition }), end);
+    }
+    return found;
+  }
+
+  /** @throws {KafkaError} while one of them has no leader. */
+  #byLeader<T extends TopicPartition>(topicPartitions: readonly T[]): [Broker, T[]][] {
+    const { topics, brokers } = this.#metadata!;
+    const leaderOf = ({ topic, partition }: T): number => topics.get(topic)?.leaders[partition] ?? -1;
+    return [...Map.groupBy(topicPartitions, leaderOf)].map(([leader, led]) => {
+      const broker = brokers.get(leader);
+      if (broker) return [broker, led];
+      const doing = `asking for offsets of ${keyOf(led[0]!)}`;
+      throw new KafkaError(doing, 'LEADER_NOT_AVAILABLE', 'it has no leader', undefined);
+    });
   }
 
   async #logRange(topicPartition: TopicPartition): Promise<LogRange> {
@@ -276,8 +372,8 @@ export class KafkaSource implements Source {
     this.#refresh ??= this.#ports.wire
       .metadata(this.#options.topics)
       .then((metadata) => {
-        this.#metadata = metadata;
-        return metadata;
+        this.#metadata = newest(this.#metadata, metadata, this.#goneTopicIds);
+        return this.#metadata;
       })
       .finally(() => {
         this.#refresh = undefined;
@@ -301,6 +397,29 @@ export class KafkaSource implements Source {
       );
     return found;
   }
+}
+
+/**
+ * The metadata with the leaders of the latest elections, and without topics that were deleted: a broker that lags behind
+ * the others may answer with those of before (KIP-320). `goneTopicIds` are those that others have taken the place of.
+ */
+function newest(
+  known: ClusterMetadata | undefined,
+  told: ClusterMetadata,
+  goneTopicIds: Set<string>,
+): ClusterMetadata {
+  for (const { topic, topicId, leaders, epochs } of told.topics.values()) {
+    const before = known?.topics.get(topic);
+    if (before && goneTopicIds.has(topicId)) told.topics.set(topic, before);
+    else if (before && before.topicId !== topicId) goneTopicIds.add(before.topicId);
+    if (before?.topicId !== topicId) continue;
+    for (const [partition, epoch] of before.epochs.entries()) {
+      if (epoch <= (epochs[partition] ?? -1)) continue;
+      epochs[partition] = epoch;
+      leaders[partition] = before.leaders[partition]!;
+    }
+  }
+  return told;
 }
 
 function groupByTopic(topicPartitions: readonly TopicPartition[]): { topic: string; partitions: number[] }[] {

@@ -1,6 +1,7 @@
 import { crc32c } from '@node-rs/crc32';
 import { FatalError, messageOf } from '../base/errors.ts';
-import { decompress } from './codec.ts';
+import { batchBytesMaxDefault, decompress, tooLarge } from './codec.ts';
+import type { EpochStart } from './leader-epochs.ts';
 import { RecordColumns } from './record-columns.ts';
 
 /**
@@ -17,6 +18,7 @@ export interface AbortedTransaction {
 // Positions in a batch header.
 const at = {
   batchLength: 8,
+  leaderEpoch: 12,
   magic: 16,
   crc: 17,
   attributes: 21,
@@ -39,17 +41,39 @@ export interface RecordSetSummary {
   next: number;
   /** Records in whole batches, including those that a reader will not see. */
   records: number;
+  /** Of the first record of the first batch (of the batch, where the broker sets timestamps), and the greatest; -1 for none. */
+  firstTimestampMs: number;
+  timestampMaxMs: number;
+  /** Who led the partition when the batches were written, by their order. */
+  epochs: EpochStart[];
 }
 
-/** Walks the batch headers of `set`, fetched from offset `from`. @throws {FatalError} for old message formats. */
-export function summarize(set: Buffer, from: number): RecordSetSummary {
+/**
+ * Walks the batch headers of `set`, fetched from offset `from`.
+ * @throws {FatalError} for old message formats, and for a batch of more than `batchBytesMax`.
+ */
+export function summarize(
+  set: Buffer,
+  from: number,
+  batchBytesMax: number = batchBytesMaxDefault,
+): RecordSetSummary {
   let next = from;
   let records = 0;
+  let firstTimestampMs = -1;
+  let timestampMaxMs = -1;
+  const epochs: EpochStart[] = [];
   for (let position = 0; ; ) {
     const end = batchEnd(set, position);
-    if (end === undefined) return { next, records };
-    next = Math.max(next, readOffset(set, position) + set.readInt32BE(position + at.lastOffsetDelta) + 1);
+    if (end === undefined) return { next, records, firstTimestampMs, timestampMaxMs, epochs };
+    const offset = readOffset(set, position);
+    if (end - position > batchBytesMax)
+      throw new FatalError(`the record batch at offset ${offset}: ${tooLarge(batchBytesMax).message}`);
+    const epoch = set.readInt32BE(position + at.leaderEpoch);
+    if ((epochs.at(-1)?.epoch ?? -1) !== epoch) epochs.push({ offset, epoch });
+    next = Math.max(next, offset + set.readInt32BE(position + at.lastOffsetDelta) + 1);
     records += set.readInt32BE(position + at.recordCount);
+    if (position === 0) firstTimestampMs = Number(set.readBigInt64BE(position + at.baseTimestamp));
+    timestampMaxMs = Math.max(timestampMaxMs, Number(set.readBigInt64BE(position + at.maxTimestamp)));
     position = end;
   }
 }
@@ -103,13 +127,20 @@ export class RecordSetReader {
   readonly #set: Buffer;
   readonly #from: number;
   readonly #aborted: readonly AbortedTransaction[] | null;
+  readonly #batchBytesMax: number;
   #abortedNext = 0;
   readonly #abortedProducers = new Set<bigint>();
   #position = 0;
   /** Past the last offset of the batch before. */
   #batchNext = 0;
 
-  constructor(set: Buffer, from: number, aborted: readonly AbortedTransaction[] | null) {
+  constructor(
+    set: Buffer,
+    from: number,
+    aborted: readonly AbortedTransaction[] | null,
+    batchBytesMax: number = batchBytesMaxDefault,
+  ) {
+    this.#batchBytesMax = batchBytesMax;
     this.#set = set;
     this.#from = from;
     this.next = from;
@@ -181,7 +212,7 @@ export class RecordSetReader {
     const attributes = set.readInt16BE(start + at.attributes);
     const codec = attributes & attribute.codec;
     const body = set.subarray(start + headerLength, end);
-    const bytes = codec === 0 ? body : decompress(codec, body);
+    const bytes = codec === 0 ? body : decompress(codec, body, this.#batchBytesMax);
     const logAppendTime = (attributes & attribute.logAppendTime) !== 0;
     readRecords(this.columns, bytes, set.readInt32BE(start + at.recordCount), {
       baseOffset: base,

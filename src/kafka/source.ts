@@ -1,3 +1,4 @@
+import type { EpochStart } from './leader-epochs.ts';
 import type { AbortedTransaction } from './record-set.ts';
 import type { TopicPartition, TopicPartitionKey } from './topic-partition.ts';
 
@@ -9,6 +10,10 @@ export interface RecordSet extends TopicPartition {
   readonly from: number;
   readonly next: number;
   readonly records: Uint8Array<ArrayBuffer>;
+  /** What a batch may have at most, decompressed; without it the default. */
+  readonly batchBytesMax?: number | undefined;
+  /** Leader epochs of its batches. */
+  readonly epochs: readonly EpochStart[];
   /** The index of aborted transactions in read_committed; null when there are none. */
   readonly aborted: readonly AbortedTransaction[] | null;
 }
@@ -34,13 +39,23 @@ export interface LogRange {
   end: number;
 }
 
+/** A log as the last answer told, and how far it has been read. */
+export interface FetchedLog extends LogRange {
+  /** One past the last record that is replicated, whether its transaction has ended or not. */
+  highWatermark?: number;
+  /** The next offset to read. */
+  position?: number;
+  /** Greatest timestamp of what was read last: what has not been read is, as a rule, no older. */
+  readTimestampMs?: number;
+}
+
 /** What happens on the Kafka side. Events only tell; nothing waits for them to be handled, except a revocation. */
 export type SourceEvent =
   | { type: 'assigned'; topicPartitions: readonly AssignedPartition[] }
   /** Fetching has stopped. The owner finishes, then calls {@link Source.released}, within `withinMs`. */
   | { type: 'revoked'; topicPartitions: readonly TopicPartition[]; withinMs: number }
-  /** They belong to others already: nothing may be finished. */
-  | { type: 'lost'; topicPartitions: readonly TopicPartition[] }
+  /** They belong to others already: nothing may be finished. `cause` is what the group has said. */
+  | { type: 'lost'; topicPartitions: readonly TopicPartition[]; cause?: string }
   | { type: 'records'; set: RecordSet }
   /** The position lies outside of the log. Fetching has stopped: what to do is not the source's choice. */
   | {
@@ -50,10 +65,24 @@ export type SourceEvent =
       position: number;
       log: LogRange;
     }
+  /**
+   * The log was cut below the position: what was read last is not in it any more (an unclean leader election). Fetching
+   * has stopped: what to do is not the source's choice.
+   */
+  | {
+      type: 'truncated';
+      topicPartition: TopicPartition;
+      generation: number;
+      position: number;
+      /** Where what was read and what the log has part, at the latest. */
+      end: number;
+    }
   | { type: 'failed'; error: Error };
 
 export interface CommittedOffset {
   offset: number;
+  /** Leader epoch of the record before, where whoever committed it has said so. */
+  epoch?: number | undefined;
   metadata: string;
 }
 
@@ -68,8 +97,11 @@ export interface Source {
   /**
    * Fetches this topic-partition from `offset` on. Sets that continue from here carry the returned generation and join
    * without a gap; what was on its way for an earlier position carries an earlier one.
+   *
+   * `epoch` is the leader epoch of the record before `offset`, where it is known: the log is then fetched only if it
+   * goes on from that very record.
    */
-  seek(topicPartition: TopicPartition, offset: number): number;
+  seek(topicPartition: TopicPartition, offset: number, epoch?: number): number;
 
   /**
    * How many bytes may come from now on, under way or not yet asked for; less than {@link fetchBytesMin} stops fetching.
@@ -87,8 +119,15 @@ export interface Source {
     topicPartitions: readonly TopicPartition[],
   ): Promise<Map<TopicPartitionKey, CommittedOffset>>;
 
-  /** Moves the group's offsets. They are a mirror of the tables: a failure is told and otherwise harmless. */
-  commitOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>, metadata: string): Promise<void>;
+  /**
+   * Moves the group's offsets, and tells the leader epochs of the records before them as far as they are known. They are a
+   * mirror of the tables: a failure is told and otherwise harmless.
+   */
+  commitOffsets(
+    offsets: ReadonlyMap<TopicPartitionKey, number>,
+    metadata: string,
+    epochs?: ReadonlyMap<TopicPartitionKey, number>,
+  ): Promise<void>;
 
   /**
    * An offset of each log: its start, its end (last stable offset), or the first record at or after a time (ms since the
@@ -99,8 +138,16 @@ export interface Source {
     at: 'earliest' | 'latest' | number,
   ): Promise<Map<TopicPartitionKey, number>>;
 
-  /** Log ranges as the last fetches told them, without a request. */
-  logRanges(): ReadonlyMap<TopicPartitionKey, LogRange>;
+  /**
+   * Where each log's records of these leader epochs, and of all before them, end (KIP-320). Who has read on beyond, of
+   * such an epoch, has read what the log has not any more. Absent where the log cannot tell.
+   */
+  epochEnds(
+    topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
+  ): Promise<Map<TopicPartitionKey, number>>;
+
+  /** What the last fetches told of each log, without a request. */
+  logRanges(): ReadonlyMap<TopicPartitionKey, FetchedLog>;
 
   /** Leaves the group and closes all connections. */
   close(): Promise<void>;

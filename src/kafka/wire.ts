@@ -1,26 +1,25 @@
-import {
-  type API,
-  apiVersionsV3,
-  type Broker,
-  type Connection,
-  type ConnectionOptions,
-  ConnectionPool,
-  consumerGroupHeartbeatV1,
-  describeConfigsV4,
-  fetchV17,
-  findCoordinatorV6,
-  listOffsetsV9,
-  metadataV12,
-  offsetCommitV9,
-  offsetFetchV9,
-} from '@platformatic/kafka';
+import type { Broker, Connection } from '@platformatic/kafka';
 import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
-import { asKafkaError } from './errors.ts';
-import { type FetchResponse, parseFetchResponse } from './fetch-response.ts';
+import { systemRandom } from '../base/random.ts';
+import type { AccessSettings } from './access.ts';
+import type { JoinAnswer, JoinRequest, MemberBytes } from './classic-group.ts';
+import { type ConnectionPorts, Connections } from './connections.ts';
+import { type Access, asKafkaError, KafkaError } from './errors.ts';
+import {
+  createFetch,
+  type FetchRequest,
+  fetchByIdVersion,
+  fetchRequest,
+  readCommitted,
+} from './fetch-request.ts';
+import { type FetchResponse, namedFetchResponseParser, parseFetchResponse } from './fetch-response.ts';
+import type { GroupMember } from './group.ts';
+import { type MetadataAnswer, optional, requests } from './requests.ts';
+import { BrokerVersions, type Request } from './versions.ts';
 
 /**
- * Kafka's wire protocol: connections, request encoding and version checks of `@platformatic/kafka`, and nothing else of
+ * Kafka's wire protocol: connections and request encoding of `@platformatic/kafka`, and nothing else of
  * it. Its consumer, its commits and its isolation filter are not used: they deliver aborted records and commit for
  * partitions that are owned no more.
  */
@@ -30,6 +29,8 @@ export interface TopicMetadata {
   topicId: string;
   /** Leader's node id per partition, -1 while there is none. */
   leaders: number[];
+  /** The epoch of each leader: it grows with every election. */
+  epochs: number[];
 }
 
 export interface ClusterMetadata {
@@ -41,75 +42,93 @@ export interface ClusterMetadata {
 export interface WireOptions {
   brokers: readonly string[];
   clientId: string;
-  connection?: ConnectionOptions;
+  /** How to get in; without it brokers are spoken to in plain text and without a login. */
+  access?: AccessSettings | undefined;
 }
+
+/** What some ways to get in need. */
+export type WirePorts = Omit<ConnectionPorts, 'clock'>;
 
 const connectTimeoutMs = 5_000;
 /** The client's own limit on an answer. Fetches wait at the broker for less than this. */
 const requestTimeoutMs = 30_000;
-
-/** The requests used, in the version they are written in. All came with Apache Kafka 4.0 or before. */
-const apis: { name: string; api: { key: number; version: number } }[] = [
-  { name: 'Fetch', api: fetchV17.api },
-  { name: 'ListOffsets', api: listOffsetsV9.api },
-  { name: 'Metadata', api: metadataV12.api },
-  { name: 'OffsetCommit', api: offsetCommitV9.api },
-  { name: 'OffsetFetch', api: offsetFetchV9.api },
-  { name: 'FindCoordinator', api: findCoordinatorV6.api },
-];
+/** For an answer that comes when all members of a group have joined: longer than a member may take to do so. */
+const joinTimeoutMs = 90_000;
 
 export class Wire {
   /** Whom to ask what every broker knows: those of the cluster as last known, then the configured ones. */
   #anyone: Broker[];
   readonly #bootstrap: Broker[];
-  readonly #pool: ConnectionPool;
+  readonly #pool: Connections;
+  /** A broker answers the requests of a connection one after the other: joining would keep heartbeats and commits. */
+  readonly #joining: Connections;
   readonly #clock: Clock;
-  readonly #checked = new Set<Connection>();
+  readonly #versions = new WeakMap<Connection, Promise<BrokerVersions>>();
 
-  constructor(options: WireOptions, clock: Clock) {
+  constructor(options: WireOptions, clock: Clock, ports: WirePorts = plainPorts) {
     this.#bootstrap = options.brokers.map(parseBroker);
     this.#anyone = this.#bootstrap;
     this.#clock = clock;
-    this.#pool = new ConnectionPool(options.clientId, {
-      connectTimeout: connectTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      ...options.connection,
-    });
+    const open = (timeoutMs: number): Connections =>
+      new Connections(
+        options.clientId,
+        options.access ?? {},
+        { connectTimeoutMs, requestTimeoutMs: timeoutMs },
+        { ...ports, clock },
+      );
+    this.#pool = open(requestTimeoutMs);
+    this.#joining = open(joinTimeoutMs);
   }
 
-  /** One request to one broker. @throws {KafkaError} */
-  async #send<A extends unknown[], R>(
+  /** Who we are to brokers. */
+  get access(): Access {
+    return this.#pool;
+  }
+
+  /** One request to one broker, in the newest version that both know. @throws {KafkaError} */
+  #send<A extends unknown[], R>(
     doing: string,
     broker: Broker | 'any',
-    api: API<A, R>,
+    asked: Request<A, R>,
     ...args: A
   ): Promise<R> {
+    const connecting = (): Promise<Connection> =>
+      broker === 'any' ? this.#pool.getFirstAvailable(this.#anyone) : this.#pool.get(broker);
+    return this.#ask(doing, connecting, requestTimeoutMs, asked, args);
+  }
+
+  async #ask<A extends unknown[], R>(
+    doing: string,
+    connecting: () => Promise<Connection>,
+    timeoutMs: number,
+    asked: Request<A, R>,
+    args: A,
+  ): Promise<R> {
     try {
-      return await withDeadline(this.#clock, connectTimeoutMs * 2 + requestTimeoutMs, doing, async () => {
-        const connection =
-          broker === 'any' ? await this.#pool.getFirstAvailable(this.#anyone) : await this.#pool.get(broker);
-        await this.#checkVersions(connection);
-        return api.async(connection, ...args);
+      return await withDeadline(this.#clock, connectTimeoutMs * 2 + timeoutMs, doing, async () => {
+        const connection = await connecting();
+        const versions = await this.#versionsOf(connection);
+        return versions.choose(asked).async(connection, ...args);
       });
     } catch (error) {
-      throw asKafkaError(doing, error);
+      throw asKafkaError(doing, error, this.access);
     }
   }
 
-  /** Refuses brokers that do not speak our versions, once per connection, before anything is asked of them. */
-  async #checkVersions(connection: Connection): Promise<void> {
-    if (this.#checked.has(connection)) return;
-    const { apiKeys } = await apiVersionsV3.api.async(connection, 'frazil', '1');
-    for (const { name, api } of apis) {
-      const offered = apiKeys.find((candidate) => candidate.apiKey === api.key);
-      if (offered && offered.minVersion <= api.version && api.version <= offered.maxVersion) continue;
-      const range = offered ? `version ${offered.minVersion} to ${offered.maxVersion}` : 'no version';
-      throw new FatalError(
-        `broker ${connection.host}:${connection.port} offers ${range} of ${name}, version ${api.version} is needed: Apache Kafka 4.0 or newer`,
-      );
+  /** Refuses brokers with which we share no version of what is needed, before anything is asked of them. */
+  #versionsOf(connection: Connection): Promise<BrokerVersions> {
+    let versions = this.#versions.get(connection);
+    if (!versions) {
+      versions = BrokerVersions.ask(connection).then((offered) => {
+        for (const needed of [fetchRequest, ...Object.values(requests)])
+          offered.choose<never, unknown>(needed);
+        return offered;
+      });
+      this.#versions.set(connection, versions);
+      // What was no answer is asked for again, as long as there is the connection.
+      versions.catch(() => this.#versions.delete(connection));
     }
-    this.#checked.add(connection);
-    connection.once('close', () => this.#checked.delete(connection));
+    return versions;
   }
 
   /** The cluster and the named topics, of which there may be none, as they are now. @throws {KafkaError} naming a topic that does not exist. */
@@ -118,13 +137,18 @@ export class Wire {
       topics.length === 0 ? 'asking for the brokers' : `asking for the metadata of ${topics.join(', ')}`;
     let answer: MetadataAnswer;
     try {
-      answer = await this.#send(doing, 'any', metadataV12.api, [...topics], false, false);
+      answer = await this.#send(doing, 'any', requests.metadata, [...topics], false, false);
     } catch (error) {
       // A partition without a leader makes the library throw; the rest of its answer is as good as ever.
       const partial = ((error as Error).cause as { response?: MetadataAnswer } | undefined)?.response;
       if (!partial?.topics?.every((topic) => topic.errorCode === 0)) throw error;
       answer = partial;
     }
+    for (const { name, topicId } of answer.topics)
+      if (topicId === noTopicId)
+        throw new FatalError(
+          `${doing}: topic ${name} has no id, by which it can be told from one that is made anew under its name: set inter.broker.protocol.version of the brokers to 2.8 or newer`,
+        );
     const brokers = new Map(answer.brokers.map(({ nodeId, host, port }) => [nodeId, { host, port }]));
     const known = new Set([...brokers.values()].map(({ host, port }) => `${host}:${port}`));
     this.#anyone = [
@@ -137,63 +161,82 @@ export class Wire {
       topics: new Map(
         answer.topics.map(({ name, topicId, partitions }) => {
           const leaders: number[] = [];
-          for (const partition of partitions) leaders[partition.partitionIndex] = partition.leaderId;
-          return [name!, { topic: name!, topicId, leaders }];
+          const epochs: number[] = [];
+          for (const { partitionIndex, leaderId, leaderEpoch } of partitions) {
+            leaders[partitionIndex] = leaderId;
+            epochs[partitionIndex] = leaderEpoch;
+          }
+          return [name!, { topic: name!, topicId, leaders, epochs }];
         }),
       ),
     };
   }
 
+  /** Those of the named topics that exist and may be read. @throws {KafkaError} */
+  async existingTopics(
+    topics: readonly string[],
+  ): Promise<Map<string, { topicId: string; partitions: number }>> {
+    let found: MetadataAnswer['topics'];
+    try {
+      found = (await this.#send('looking for topics', 'any', requests.metadata, [...topics], false, false))
+        .topics;
+    } catch (error) {
+      const partial = ((error as Error).cause as { response?: MetadataAnswer } | undefined)?.response;
+      if (!partial?.topics) throw error;
+      found = partial.topics;
+    }
+    return new Map(
+      found
+        .filter(({ errorCode }) => errorCode === 0)
+        .map(({ name, topicId, partitions }) => [name!, { topicId, partitions: partitions.length }]),
+    );
+  }
+
   async coordinator(group: string): Promise<Broker> {
     const doing = `looking for the coordinator of group ${group}`;
-    const answer = await this.#send(doing, 'any', findCoordinatorV6.api, 0, [group]);
+    const answer = await this.#send(doing, 'any', requests.findCoordinator, 0, [group]);
     const { host, port } = answer.coordinators[0]!;
     return { host, port };
   }
 
   /**
-   * Fetches from one broker (protocol v17). `topics` are in the order in which the broker fills the answer. Errors of
-   * single partitions are in the answer.
+   * Asks, as a member that does not exist, whether we may read for this group: to find offsets it is enough to DESCRIBE it.
+   * @throws {KafkaError} `GROUP_AUTHORIZATION_FAILED` when we may not.
    */
-  async fetch(broker: Broker, request: FetchRequest): Promise<FetchResponse> {
+  async mayRead(coordinator: Broker, group: string): Promise<void> {
+    const doing = `asking for the right to read as group ${group}`;
+    try {
+      await this.#send(doing, coordinator, requests.heartbeat, group, -1, 'frazil-doctor', null);
+    } catch (error) {
+      // Who may read is told that there is no such member, or no such group.
+      if (!(error instanceof KafkaError) || deniedOrAway.has(error.id)) throw error;
+    }
+  }
+
+  /**
+   * Fetches from one broker. `topics` are in the order in which the broker fills the answer. Errors of single partitions
+   * are in the answer.
+   */
+  async fetch(broker: Broker, asked: FetchRequest): Promise<FetchResponse> {
     const doing = `fetching from ${broker.host}:${broker.port}`;
     try {
       const connection = await this.#pool.get(broker);
-      await this.#checkVersions(connection);
+      const api = (await this.#versionsOf(connection)).choose(fetchRequest);
       return await new Promise<FetchResponse>((resolve, reject) => {
-        const create = (): ReturnType<typeof fetchV17.createRequest> =>
-          fetchV17.createRequest(
-            request.waitMs,
-            request.bytesMin,
-            request.bytesMax,
-            readCommitted,
-            noSession.id,
-            noSession.epoch,
-            request.topics.map(({ topicId, partitions }) => ({
-              topicId,
-              partitions: partitions.map(({ partition, offset }) => ({
-                partition,
-                currentLeaderEpoch: -1,
-                fetchOffset: BigInt(offset),
-                lastFetchedEpoch: -1,
-                partitionMaxBytes: request.partitionBytesMax,
-              })),
-            })),
-            [],
-            '',
-          );
         connection.send(
-          fetchV17.api.key,
-          fetchV17.api.version,
-          create,
-          parseFetchResponse,
+          api.key,
+          api.version,
+          () => createFetch(api.version, asked),
+          api.version >= fetchByIdVersion
+            ? parseFetchResponse
+            : namedFetchResponseParser(asked.answered ?? asked.topics),
           true,
           true,
           (error, answer) => (error ? reject(error) : resolve(answer!)),
         );
       });
     } catch (error) {
-      throw asKafkaError(doing, error);
+      throw asKafkaError(doing, error, this.access);
     }
   }
 
@@ -207,7 +250,7 @@ export class Wire {
     const answer = await this.#send(
       doing,
       broker,
-      listOffsetsV9.api,
+      requests.listOffsets,
       -1,
       readCommitted,
       topics.map(({ topic, partitions }) => ({
@@ -228,15 +271,47 @@ export class Wire {
     );
   }
 
+  /**
+   * Where the log's records up to a leader epoch end, per partition; -1 where the log cannot tell. `leaderEpoch` is the
+   * present leader's: a broker that is of another one refuses. @throws {KafkaError}
+   */
+  async offsetForLeaderEpoch(
+    broker: Broker,
+    topics: {
+      topic: string;
+      partitions: { partition: number; epoch: number; leaderEpoch: number }[];
+    }[],
+  ): Promise<{ topic: string; partition: number; end: number }[]> {
+    const answer = await this.#send(
+      `asking ${broker.host}:${broker.port} where leader epochs end of ${topics.map(({ topic }) => topic).join(', ')}`,
+      broker,
+      requests.offsetForLeaderEpoch,
+      consumerReplica,
+      topics.map(({ topic, partitions }) => ({
+        name: topic,
+        partitions: partitions.map(({ partition, epoch, leaderEpoch }) => ({
+          partitionIndex: partition,
+          currentLeaderEpoch: leaderEpoch,
+          leaderEpoch: epoch,
+        })),
+      })),
+    );
+    return answer.topics.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, endOffset }) => ({ topic, partition, end: Number(endOffset) })),
+    );
+  }
+
   async offsetFetch(
     coordinator: Broker,
     group: string,
     topics: { topic: string; partitions: number[] }[],
-  ): Promise<{ topic: string; partition: number; offset: number; metadata: string }[]> {
+  ): Promise<
+    { topic: string; partition: number; offset: number; epoch?: number | undefined; metadata: string }[]
+  > {
     const answer = await this.#send(
       `asking for the offsets of group ${group}`,
       coordinator,
-      offsetFetchV9.api,
+      requests.offsetFetch,
       [
         {
           groupId: group,
@@ -247,13 +322,16 @@ export class Wire {
       ],
       false,
     );
-    return answer.groups[0]!.topics.flatMap(({ name, partitions }) =>
+    // Up to version 7 it is about one group.
+    const found = answer.topics ?? answer.groups[0]!.topics;
+    return found.flatMap(({ name, partitions }) =>
       partitions
         .filter(({ committedOffset }) => committedOffset >= 0n)
-        .map(({ partitionIndex, committedOffset, metadata }) => ({
+        .map(({ partitionIndex, committedOffset, committedLeaderEpoch, metadata }) => ({
           topic: name,
           partition: partitionIndex,
           offset: Number(committedOffset),
+          epoch: committedLeaderEpoch < 0 ? undefined : committedLeaderEpoch,
           metadata: metadata ?? '',
         })),
     );
@@ -262,24 +340,27 @@ export class Wire {
   async offsetCommit(
     coordinator: Broker,
     group: string,
-    member: { id: string; epoch: number },
-    topics: { topic: string; partitions: { partition: number; offset: number }[] }[],
+    member: GroupMember,
+    topics: {
+      topic: string;
+      partitions: { partition: number; offset: number; epoch?: number | undefined }[];
+    }[],
     metadata: string,
   ): Promise<void> {
     await this.#send(
       `committing the offsets of group ${group}`,
       coordinator,
-      offsetCommitV9.api,
+      requests.offsetCommit,
       group,
       member.epoch,
       member.id,
-      null,
+      member.instanceId,
       topics.map(({ topic, partitions }) => ({
         name: topic,
-        partitions: partitions.map(({ partition, offset }) => ({
+        partitions: partitions.map(({ partition, offset, epoch = -1 }) => ({
           partitionIndex: partition,
           committedOffset: BigInt(offset),
-          committedLeaderEpoch: -1,
+          committedLeaderEpoch: epoch,
           committedMetadata: metadata,
         })),
       })),
@@ -295,11 +376,11 @@ export class Wire {
     const answer = await this.#send(
       `heartbeat of group ${group}`,
       coordinator,
-      consumerGroupHeartbeatV1.api,
+      optional.consumerGroupHeartbeat,
       group,
       beat.memberId,
       beat.memberEpoch,
-      null,
+      beat.instanceId,
       null,
       beat.rebalanceTimeoutMs,
       beat.topics === null ? null : [...beat.topics],
@@ -316,36 +397,104 @@ export class Wire {
     };
   }
 
+  /** Joins a group by the classic protocol; answered when all its members have. */
+  async joinGroup(coordinator: Broker, group: string, asked: JoinRequest): Promise<JoinAnswer> {
+    const doing = `joining group ${group}`;
+    try {
+      const answer = await this.#ask(
+        doing,
+        () => this.#joining.get(coordinator),
+        joinTimeoutMs,
+        optional.joinGroup,
+        [
+          group,
+          asked.sessionTimeoutMs,
+          asked.rebalanceTimeoutMs,
+          asked.memberId,
+          asked.instanceId,
+          consumerProtocolType,
+          [...asked.protocols],
+          null,
+        ],
+      );
+      return {
+        memberId: answer.memberId,
+        generation: answer.generationId,
+        assignor: answer.protocolName ?? '',
+        leader: answer.leader,
+        skipAssignment: answer.skipAssignment ?? false,
+        members: answer.members.map(({ memberId, groupInstanceId, metadata }) => ({
+          memberId,
+          instanceId: groupInstanceId ?? null,
+          metadata,
+        })),
+      };
+    } catch (error) {
+      // The answer has an id beside the error, by which the member is known from now on.
+      const { response } = ((error as Error).cause ?? {}) as { response?: { memberId: string } };
+      if (!(error instanceof KafkaError) || error.id !== 'MEMBER_ID_REQUIRED' || !response) throw error;
+      const { memberId } = response;
+      return { memberId, generation: -1, assignor: '', leader: '', skipAssignment: false, members: [] };
+    }
+  }
+
+  /** What the group has assigned to this member, as its leader says; answered when that has said it. */
+  async syncGroup(
+    coordinator: Broker,
+    group: string,
+    member: GroupMember,
+    assignor: string,
+    assignments: readonly MemberBytes[],
+  ): Promise<Buffer> {
+    const answer = await this.#ask(
+      `asking group ${group} for the assignment`,
+      () => this.#joining.get(coordinator),
+      joinTimeoutMs,
+      optional.syncGroup,
+      [group, member.epoch, member.id, member.instanceId, consumerProtocolType, assignor, [...assignments]],
+    );
+    return answer.assignment;
+  }
+
+  async heartbeat(coordinator: Broker, group: string, member: GroupMember): Promise<void> {
+    const doing = `heartbeat of group ${group}`;
+    await this.#send(
+      doing,
+      coordinator,
+      requests.heartbeat,
+      group,
+      member.epoch,
+      member.id,
+      member.instanceId,
+    );
+  }
+
+  async leaveGroup(coordinator: Broker, group: string, member: GroupMember): Promise<void> {
+    const members = [{ memberId: member.id, groupInstanceId: member.instanceId, reason: null }];
+    await this.#send(`leaving group ${group}`, coordinator, optional.leaveGroup, group, members);
+  }
+
   /** A broker-side setting of a topic or group, undefined when it is not told. */
   async config(type: 'topic' | 'group', name: string, setting: string): Promise<string | undefined> {
     const resourceType = type === 'topic' ? 2 : 32;
     const answer = await this.#send(
       `asking for ${setting} of ${type} ${name}`,
       'any',
-      describeConfigsV4.api,
+      optional.describeConfigs,
       [{ resourceType: resourceType as never, resourceName: name, configurationKeys: [setting] }],
     );
     return answer.results[0]?.configs.find((config) => config.name === setting)?.value ?? undefined;
   }
 
   async close(): Promise<void> {
-    await this.#pool.close().catch(() => {});
+    await Promise.allSettled([this.#pool.close(), this.#joining.close()]);
   }
-}
-
-type MetadataAnswer = Awaited<ReturnType<typeof metadataV12.api.async>>;
-
-export interface FetchRequest {
-  waitMs: number;
-  bytesMin: number;
-  bytesMax: number;
-  partitionBytesMax: number;
-  topics: readonly { topicId: string; partitions: readonly { partition: number; offset: number }[] }[];
 }
 
 export interface GroupHeartbeat {
   memberId: string;
-  /** 0 joins, -1 leaves. */
+  instanceId: string | null;
+  /** 0 joins, -1 leaves, -2 leaves to come back. */
   memberEpoch: number;
   rebalanceTimeoutMs: number;
   topics: readonly string[] | null;
@@ -358,10 +507,28 @@ export interface GroupHeartbeatAnswer {
   assignment: readonly { topicId: string; partitions: readonly number[] }[] | null;
 }
 
-/** The isolation level as a number: the string form is silently read as uncommitted. */
-const readCommitted = 1;
-/** Every fetch names all its partitions: no incremental session. */
-const noSession = { id: 0, epoch: -1 };
+/** What all groups of consumers are. */
+const consumerProtocolType = 'consumer';
+/** What needs neither tokens nor signatures needs no ports. */
+const plainPorts: WirePorts = {
+  random: systemRandom,
+  fetch,
+  awsSigner: () => Promise.reject(new FatalError('signing for MSK: there is no signer')),
+  warn: () => {},
+};
+
+const deniedOrAway = new Set([
+  'GROUP_AUTHORIZATION_FAILED',
+  'NETWORK',
+  'REFUSED',
+  'COORDINATOR_NOT_AVAILABLE',
+]);
+
+/** Who asks is a consumer, not a replica. */
+const consumerReplica = -1;
+
+/** What a broker gives whose cluster is still operated as one from before topics had ids. */
+const noTopicId = '00000000-0000-0000-0000-000000000000';
 
 function parseBroker(text: string): Broker {
   const colon = text.lastIndexOf(':');

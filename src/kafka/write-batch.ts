@@ -21,6 +21,8 @@ export interface BatchHeader {
   control?: boolean;
   logAppendTime?: boolean;
   producerId?: bigint;
+  /** Of the leader that wrote it to its log. */
+  leaderEpoch?: number;
 }
 
 const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];
@@ -35,7 +37,7 @@ export function writeBatch(header: BatchHeader, records: readonly BatchRecord[])
   const batch = Buffer.alloc(headerLength + compressed.length);
   batch.writeBigInt64BE(BigInt(header.baseOffset), 0);
   batch.writeInt32BE(batch.length - 12, 8);
-  batch.writeInt32BE(-1, 12); // partition leader epoch: the broker's
+  batch.writeInt32BE(header.leaderEpoch ?? -1, 12);
   batch[16] = 2;
   const flags =
     (header.logAppendTime ? 0x08 : 0) | (header.transactional ? 0x10 : 0) | (header.control ? 0x20 : 0);

@@ -28,6 +28,7 @@ export async function describe(
     Buffer.from(set.records.buffer, set.records.byteOffset, set.records.byteLength),
     set.from,
     set.aborted,
+    set.batchBytesMax,
   );
   let undecodable = 0;
   let first: RecordFailure | undefined;

@@ -75,6 +75,7 @@ async function appendSet(
     Buffer.from(set.records.buffer, set.records.byteOffset, set.records.byteLength),
     Math.max(set.from, from),
     set.aborted,
+    set.batchBytesMax,
   );
   try {
     while (tables.length > 0 && reader.read()) {

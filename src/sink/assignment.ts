@@ -31,6 +31,7 @@ export class Assignment {
     const { ports, state, partitions, writers } = this.#context;
     if (state !== 'running') return;
     ports.log.info('partitions assigned', { partitions: topicPartitions.map(keyOf) });
+    this.#context.rebalances.add('assigned', topicPartitions.map(keyOf), ports.clock.nowMs());
     // Assigned again without having been taken away: whatever that means, it starts over from the ledger.
     this.#forget(topicPartitions.map(keyOf).filter((key) => partitions.has(key)));
     this.#context.learnTopics(topicPartitions);
@@ -126,14 +127,16 @@ export class Assignment {
       partition.generation = 0;
       return;
     }
-    const from = Math.min(...entries.map((entry) => entry!.handed));
-    partition.generation = this.#context.ports.source.seek(partition.topicPartition, from);
+    const first = entries.reduce((least, entry) => (entry!.handed < least!.handed ? entry : least))!;
+    const { handed, handedEpoch } = first;
+    partition.generation = this.#context.ports.source.seek(partition.topicPartition, handed, handedEpoch);
   }
 
   onRevoked(topicPartitions: readonly TopicPartition[], withinMs: number): void {
     const { ports, partitions } = this.#context;
     const keys = topicPartitions.map(keyOf);
     ports.log.info('partitions revoked', { partitions: keys });
+    this.#context.rebalances.add('revoked', keys, ports.clock.nowMs());
     for (const key of keys) {
       const partition = partitions.get(key);
       if (partition) partition.generation = 0; // sets that are still on their way are for nobody
@@ -144,8 +147,9 @@ export class Assignment {
     ];
   }
 
-  onLost(topicPartitions: readonly TopicPartition[]): void {
+  onLost(topicPartitions: readonly TopicPartition[], cause?: string): void {
     const keys = topicPartitions.map(keyOf);
+    this.#context.rebalances.add('lost', keys, this.#context.ports.clock.nowMs(), cause);
     this.#context.ports.log.warn('partitions lost: what has not landed is dropped', { partitions: keys });
     this.#forget(keys);
     this.#revocations = this.#revocations.filter(

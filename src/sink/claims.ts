@@ -11,6 +11,9 @@ export interface Claim {
   readonly key: TopicPartitionKey;
   readonly start: number;
   readonly next: number;
+  /** Leader epochs of the last records below `start` and below `next`, where they are known. */
+  readonly startEpoch?: number | undefined;
+  readonly epoch?: number | undefined;
   /** True when the table did not know this topic-partition when the claim took up. */
   readonly initial: boolean;
   /** The topic that the ledger was about under this name when the claim took up, if it was another one. */
@@ -44,12 +47,12 @@ export function checkClaims(ledger: Ledger | undefined, claims: readonly Claim[]
   const fenced: TopicPartitionKey[] = [];
   const behind: TopicPartitionKey[] = [];
   const next = new Map(base.next);
+  const epochs = new Map(base.epochs);
   const starts = new Map(base.starts);
   const topicIds = new Map(base.topicIds);
   for (const topic of new Set(claims.map((claim) => parseKey(claim.key).topic))) {
     if (!sameTopic(base, origin, topic)) {
-      forget(next, topic);
-      forget(starts, topic);
+      for (const offsets of [next, epochs, starts]) forget(offsets, topic);
     }
     topicIds.set(topic, origin.topicIds.get(topic) ?? '');
   }
@@ -61,15 +64,23 @@ export function checkClaims(ledger: Ledger | undefined, claims: readonly Claim[]
       continue;
     }
     const known = next.get(claim.key);
+    if (known === start && isOfAnotherHistory(base, claim)) {
+      fenced.push(key);
+      continue;
+    }
     if (known === undefined && claim.initial) starts.set(key, start);
-    if (known === undefined ? claim.initial : known === start) next.set(key, claim.next);
+    if (known === undefined ? claim.initial : known === start) {
+      next.set(key, claim.next);
+      if (claim.epoch === undefined) epochs.delete(key);
+      else epochs.set(key, claim.epoch);
+    }
     // One that took up without the table's word has nothing to miss: it begins again where the table is.
     else if (known !== undefined && (known > start || claim.initial)) fenced.push(key);
     else behind.push(key);
   }
   if (behind.length > 0) return { type: 'behind', keys: behind };
   if (fenced.length > 0) return { type: 'fenced', keys: fenced };
-  return { type: 'accepted', ledger: { clusterId: origin.clusterId, topicIds, next, starts } };
+  return { type: 'accepted', ledger: { clusterId: origin.clusterId, topicIds, next, epochs, starts } };
 }
 
 /** Whether a ledger's offsets of a topic are about the topic that is being read now. */
@@ -92,6 +103,12 @@ function isOfAnotherTopic(ledger: Ledger, origin: Origin, { key, initial, replac
   const { topic } = parseKey(key);
   if (sameTopic(ledger, origin, topic)) return false;
   return !initial || topicIdentity(ledger, topic) !== replaces;
+}
+
+/** True when the log was cut, and claim and ledger part before the claim's start: their offsets are of different records. */
+function isOfAnotherHistory(ledger: Ledger, { key, startEpoch }: Claim): boolean {
+  const known = ledger.epochs.get(key);
+  return known !== undefined && startEpoch !== undefined && known !== startEpoch;
 }
 
 /** Offsets of a topic that is gone say nothing about the one that now has its name. */

@@ -10,6 +10,7 @@ import type { Appended, Described, Lane } from '../lane/lane.ts';
 import type { Store } from '../storage/store.ts';
 import { Budget } from './budget.ts';
 import type { Origin } from './claims.ts';
+import { RebalanceHistory } from './lag.ts';
 import type { Ledger } from './ledger.ts';
 import type { SinkOptions } from './options.ts';
 import type { OpenedTable } from './positions.ts';
@@ -82,6 +83,7 @@ export class SinkContext {
   readonly partitions: Map<TopicPartitionKey, Partition> = new Map();
   readonly budget: Budget;
   readonly totals: Totals;
+  readonly rebalances: RebalanceHistory = new RebalanceHistory();
   /** Draining: nothing more is read, what was read is landed. */
   state: 'running' | 'draining' | 'stopped' = 'running';
   clusterId = '';

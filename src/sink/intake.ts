@@ -1,4 +1,5 @@
 import { FatalError, RecordError } from '../base/errors.ts';
+import { epochAt } from '../kafka/leader-epochs.ts';
 import type { LogRange, RecordSet } from '../kafka/source.ts';
 import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { RecordFailure } from '../lane/lane.ts';
@@ -8,6 +9,7 @@ import { createTable } from './positions.ts';
 import type { TableWriter } from './table-writer.ts';
 
 type OutOfRange = Extract<SinkEvent, { type: 'outOfRange' }>;
+type Truncated = Extract<SinkEvent, { type: 'truncated' }>;
 
 /** How often a broker may refuse a position that is in range. */
 const doubtsMax = 10;
@@ -18,6 +20,8 @@ export class Intake {
   readonly #assignment: Assignment;
   /** Gaps behind record sets that lanes have not answered for. */
   readonly #gaps = new Map<TopicPartitionKey, OutOfRange>();
+  /** Positions that logs which were cut have to come to. */
+  readonly #awaited = new Map<TopicPartitionKey, number>();
   /** Positions that brokers refused and that were in range when asked. */
   readonly #doubts = new Map<TopicPartitionKey, { position: number; times: number }>();
 
@@ -39,7 +43,14 @@ export class Intake {
     const generations = new Map<TableWriter, number>();
     for (const writer of takers) {
       if (writer.phase !== 'ready' || !writer.entries.has(key)) continue; // it is being opened, and will ask again
-      writer.handed(key, set.next);
+      if (!writer.joins(key, set)) {
+        this.#assignment.drop(
+          writer,
+          `${key} has another record before its position than the one that was read`,
+        );
+        continue;
+      }
+      writer.handed(key, set.next, epochAt(set.epochs, set.next));
       generations.set(writer, writer.generation);
     }
     if (generations.size === 0) return budget.dropped(length);
@@ -56,7 +67,7 @@ export class Intake {
     for (const [writer, generation] of generations) {
       const result = appended.tables[writer.name];
       if (!result || writer.generation !== generation) continue;
-      writer.appended(keyOf(set), result, receivedAtMs);
+      writer.appended(keyOf(set), result, receivedAtMs, epochAt(set.epochs, set.next));
       this.#context.totals.read(result);
       if (result.failure) this.#onRecordFailure(writer, result.failure);
     }
@@ -98,8 +109,7 @@ export class Intake {
     const { ports } = this.#context;
     if (described.type === 'failure') return this.#onRecordFailure(writer, described.failure);
     if (described.type === 'nothing') {
-      const entry = writer.entries.get(keyOf(set));
-      if (entry) entry.seen = Math.max(entry.seen, set.next);
+      writer.told(keyOf(set), set);
       const { undecodable, first } = described;
       if (undecodable > 0)
         ports.log.warn('records skipped: they cannot be decoded, and none tells the columns of the table', {
@@ -127,7 +137,9 @@ export class Intake {
     const key = keyOf(topicPartition);
     const partition = partitions.get(key);
     if (partition?.generation !== generation) return;
-    if (position > log.end) return this.#stop(pastTheEnd(key, position, log));
+    if (position > log.end && options.onTruncation === 'halt')
+      return this.#stop(pastTheEnd(key, position, log));
+    if (position > log.end) return this.#awaitEnd(event, partition);
     if (position >= log.start) return this.#onBackInRange(event, partition);
     if (options.onGap === 'halt') return this.#stop(gap(key, position, log));
     // What lanes are still at work on is not lost: a claim passes the gap only when they have answered.
@@ -144,6 +156,32 @@ export class Intake {
       if (writer.phase === 'ready')
         this.#context.inLane(partition.lane, (lane) => lane.seek(writer.name, topicPartition, log.start));
     }
+    this.#assignment.resume(key, partition);
+  }
+
+  /**
+   * The log was cut below what was read. What of that has not landed is dropped and read again from the ledger on; what
+   * has landed is found when the tables are opened, and decided on there.
+   */
+  onTruncated({ topicPartition, generation, position, end }: Truncated): void {
+    const { partitions, ports } = this.#context;
+    const key = keyOf(topicPartition);
+    if (partitions.get(key)?.generation !== generation) return;
+    ports.log.error('the log was cut below what was read', { partition: key, read: position, end });
+    for (const writer of this.#context.takersOf(topicPartition.topic))
+      if (writer.entries.has(key)) this.#assignment.drop(writer, `the log of ${key} was cut at ${end}`);
+  }
+
+  /** What has landed is kept, and with it its offsets: the log has to come to where they end. */
+  #awaitEnd({ topicPartition, position, log }: OutOfRange, partition: Partition): void {
+    const key = keyOf(topicPartition);
+    if (this.#awaited.get(key) !== position)
+      this.#context.ports.log.warn('the log ends before what has landed; waiting for it to get there', {
+        partition: key,
+        position,
+        log,
+      });
+    this.#awaited.set(key, position);
     this.#assignment.resume(key, partition);
   }
 

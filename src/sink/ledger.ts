@@ -14,6 +14,11 @@ export interface Ledger {
   /** The next offset to land, per topic-partition: everything from its start below it has landed. */
   readonly next: ReadonlyMap<TopicPartitionKey, number>;
   /**
+   * The leader epoch of the last record below `next`, where it is known: whether the log still goes on from that record
+   * can be asked (KIP-320).
+   */
+  readonly epochs: ReadonlyMap<TopicPartitionKey, number>;
+  /**
    * Where the pipeline began with each topic-partition. Kept in the property only: after a rollback to before a
    * topic-partition's first commit it is from here that its rows are missing.
    */
@@ -28,6 +33,7 @@ export function ledgerNames(pipeline: string): {
   watermark: string;
   lost: string;
   leftOut: string;
+  truncated: string;
   property: string;
   resolution: string;
 } {
@@ -39,15 +45,23 @@ export function ledgerNames(pipeline: string): {
     watermark: name('watermark-ms'),
     lost: name('lost'),
     leftOut: name('left-out'),
+    truncated: name('truncated'),
     property: name('ledger'),
     resolution: name('resolution'),
   };
 }
 
-export const emptyLedger: Ledger = { clusterId: '', topicIds: new Map(), next: new Map(), starts: new Map() };
+export const emptyLedger: Ledger = {
+  clusterId: '',
+  topicIds: new Map(),
+  next: new Map(),
+  epochs: new Map(),
+  starts: new Map(),
+};
 
 /**
- * `{"v":1,"c":"<cluster>","t":{"<topic>":{"i":"<topic id>","e":[next of partition 0, ...]}}}`, null where unknown.
+ * `{"v":1,"c":"<cluster>","t":{"<topic>":{"i":"<topic id>","e":[next of partition 0, ...],"l":[leader epoch, ...]}}}`,
+ * null where unknown. Without any leader epoch there is no `l`; programs that do not know it leave it out.
  */
 export function writeLedger(ledger: Ledger): string {
   return writeJson(ledgerToJson(ledger, false));
@@ -58,6 +72,8 @@ interface TopicLedger {
   i: string;
   /** Next offset (end) by partition. */
   e: (number | null)[];
+  /** Leader epoch by partition. */
+  l?: (number | null)[];
   /** Start by partition. */
   s?: (number | null)[];
 }
@@ -73,11 +89,14 @@ function ledgerToJson(ledger: Ledger, withStarts: boolean): Json {
       ...(withStarts ? { s: [] } : {}),
     });
     entry.e[partition] = next;
+    const epoch = ledger.epochs.get(key);
+    if (epoch !== undefined) (entry.l ??= [])[partition] = epoch;
     if (entry.s) entry.s[partition] = ledger.starts.get(key) ?? null;
   }
   // JSON has no holes.
   for (const entry of Object.values(topics)) {
     entry.e = Array.from(entry.e, (next) => next ?? null);
+    if (entry.l) entry.l = Array.from(entry.l, (epoch) => epoch ?? null);
     if (entry.s) entry.s = Array.from(entry.s, (start) => start ?? null);
   }
   return { v: 1, c: ledger.clusterId, t: topics as unknown as Json };
@@ -106,15 +125,15 @@ function ledgerFromJson(json: Json, where: string): Ledger {
     );
   const topicIds = new Map<string, string>();
   const next = new Map<TopicPartitionKey, number>();
+  const epochs = new Map<TopicPartitionKey, number>();
   const starts = new Map<TopicPartitionKey, number>();
-  for (const [topic, { i, e, s }] of Object.entries(t)) {
+  for (const [topic, { i, e, l = [], s = [] }] of Object.entries(t)) {
     topicIds.set(topic, i);
-    for (const [partition, offset] of e.entries())
-      if (offset !== null) next.set(keyOf({ topic, partition }), offset);
-    for (const [partition, offset] of (s ?? []).entries())
-      if (offset !== null) starts.set(keyOf({ topic, partition }), offset);
+    for (const [into, numbers] of [[next, e] as const, [epochs, l] as const, [starts, s] as const])
+      for (const [partition, number] of numbers.entries())
+        if (number !== null) into.set(keyOf({ topic, partition }), number);
   }
-  return { clusterId: c, topicIds, next, starts };
+  return { clusterId: c, topicIds, next, epochs, starts };
 }
 
 /** The copy of the ledger in a table property, with the snapshot it was written with. */
@@ -255,22 +274,26 @@ export function decideRollback(
  * those of the rows that are gone.
  */
 function replayFrom(history: Ledger, landed: Ledger, what: string): Ledger {
-  const lineage = { ...history, next: offsetsOfTheSameTopics(history, landed) };
-  const next = new Map([...landed.starts, ...lineage.next]);
+  const next = new Map([...landed.starts, ...ofTheSameTopics(history.next, history, landed)]);
+  const epochs = ofTheSameTopics(history.epochs, history, landed);
   const unknown = [...landed.next.keys()].filter((key) => !next.has(key));
   if (unknown.length > 0)
     throw new FatalError(
       `${what}: where the pipeline had begun with ${unknown.join(', ')} is not known any more (its property was lost ` +
         'once), so it cannot be told which offsets are missing; choose onRollback: skip',
     );
-  return { ...landed, next };
+  return { ...landed, next, epochs };
 }
 
 /** Offsets of topics that were made anew since, or are read from another cluster now, say nothing about the present ones. */
-function offsetsOfTheSameTopics(history: Ledger, landed: Ledger): Map<TopicPartitionKey, number> {
+function ofTheSameTopics(
+  numbers: ReadonlyMap<TopicPartitionKey, number>,
+  history: Ledger,
+  landed: Ledger,
+): Map<TopicPartitionKey, number> {
   const isSame = (topic: string): boolean =>
     history.clusterId === landed.clusterId && history.topicIds.get(topic) === landed.topicIds.get(topic);
-  return new Map([...history.next].filter(([key]) => isSame(parseKey(key).topic)));
+  return new Map([...numbers].filter(([key]) => isSame(parseKey(key).topic)));
 }
 
 /** The operator's decision in the table property: `<snapshot id> <verb>`; it counts for that snapshot only. */

@@ -10,6 +10,9 @@ const finalTriesMax = 3;
 /** Marks group offsets as a mirror of tables. */
 const metadata = 'frazil';
 
+/** The leader epoch of the record before an offset, where it is known. */
+type EpochOf = (key: TopicPartitionKey, offset: number) => number | undefined;
+
 /**
  * The group's offsets as a mirror of the tables, for lag tools and for tables that are added later (I3). One commit is
  * under way at a time; one that fails is told, and made good by the next.
@@ -18,6 +21,7 @@ export class Mirror {
   readonly #source: Source;
   readonly #log: Log;
   readonly #done: () => void;
+  readonly #epochOf: EpochOf;
   readonly #mirrored = new Map<TopicPartitionKey, number>();
   /** What commits under way will have mirrored, without what was forgotten meanwhile. */
   readonly #underWay = new Set<Map<TopicPartitionKey, number>>();
@@ -25,10 +29,11 @@ export class Mirror {
   #failures = 0;
 
   /** `done` is called after each commit. */
-  constructor(source: Source, log: Log, done: () => void) {
+  constructor(source: Source, log: Log, done: () => void, epochOf: EpochOf = () => undefined) {
     this.#source = source;
     this.#log = log;
     this.#done = done;
+    this.#epochOf = epochOf;
   }
 
   /** Starts a commit of those `offsets` that have moved, unless one is under way or was just made. */
@@ -44,7 +49,13 @@ export class Mirror {
     if (moved.size === 0) return;
     const underWay = new Map(moved);
     this.#underWay.add(underWay);
-    this.#source.commitOffsets(moved, metadata).then(
+    const epochs = new Map(
+      [...moved].flatMap(([key, offset]) => {
+        const epoch = this.#epochOf(key, offset);
+        return epoch === undefined ? [] : [[key, epoch] as const];
+      }),
+    );
+    this.#source.commitOffsets(moved, metadata, epochs).then(
       () => this.#finish(underWay, true),
       (error) => {
         this.#log.warn('the group offsets could not follow the tables; trying again', {

@@ -16,6 +16,8 @@ export interface SinkOptions {
   readonly onGap: 'halt' | 'skip';
   /** A topic was deleted and made anew: stop, or begin with the new one from its start. */
   readonly onTopicRecreated: 'halt' | 'restart';
+  /** Records that have landed are in Kafka no more: stop, or keep their rows and go on behind them. */
+  readonly onTruncation: 'halt' | 'skip';
   readonly tables: readonly TableOptions[];
   readonly commit: CommitTriggers;
   /** Hard bound on bytes read and not yet landed. */

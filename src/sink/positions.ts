@@ -6,7 +6,7 @@ import { type RetryPolicy, retry } from '../base/retry.ts';
 import { type Catalog, parseIdentifier, type Table } from '../catalog/catalog.ts';
 import { mainBranch } from '../iceberg/metadata.ts';
 import type { Field } from '../iceberg/types.ts';
-import type { AssignedPartition, Source } from '../kafka/source.ts';
+import type { AssignedPartition, CommittedOffset, Source } from '../kafka/source.ts';
 import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { type Origin, sameTopic, type TopicIdentity, topicIdentity } from './claims.ts';
 import { decideRollback, type Ledger, resolveLedger } from './ledger.ts';
@@ -17,6 +17,10 @@ import { callTimeoutMs, loadTable, sameTable } from './table-commit.ts';
 /** Where a table takes a topic-partition up. */
 export interface Position {
   readonly offset: number;
+  /** Leader epoch of the record before, where the table says so: the log must go on from that very record. */
+  readonly epoch?: number | undefined;
+  /** From here up to `offset` the table holds records that the log has not any more. */
+  readonly truncatedAt?: number | undefined;
   /** True when the table itself did not say so. */
   readonly initial: boolean;
   /** The topic that the table's ledger is about under this name, if it is another one. */
@@ -54,11 +58,12 @@ const askPolicy: RetryPolicy = {
 /**
  * Loads (or creates) a table and finds where it goes on: the ledger's word first, then the group's, then `startAt`
  * (protocol "Start / assignment").
- * @throws {FatalError} when the table is missing, was rolled back, or the topic is another one, and the policy is to halt.
+ * @throws {FatalError} when the table is missing, was rolled back, the topic is another one, or its log has lost what has
+ * landed, and the policy is to halt.
  */
 export async function openTable(
   options: TableOptions,
-  sink: Pick<SinkOptions, 'pipeline' | 'startAt' | 'onTopicRecreated'>,
+  sink: Pick<SinkOptions, 'pipeline' | 'startAt' | 'onTopicRecreated' | 'onTruncation'>,
   branch: string,
   origin: Origin,
   { topicPartitions, siblings }: Asked,
@@ -81,9 +86,6 @@ export async function openTable(
     if (next === undefined) unknown.push(topicPartition);
     else positions.set(key, { offset: next, initial: false });
   }
-  const start = (found: ReadonlyMap<TopicPartitionKey, number>): void => {
-    for (const [key, offset] of found) positions.set(key, { offset, initial: true });
-  };
   if (recreated.length > 0) {
     const started = await ports.source.listOffsets(recreated, 'earliest');
     await pin(options.table, started, ports);
@@ -92,9 +94,49 @@ export async function openTable(
   }
   if (unknown.length > 0) {
     const begun = new Set(ledger?.topicIds.keys());
-    start(await unknownPositions(options.table, { topicPartitions: unknown, siblings }, begun, sink, ports));
+    const asked = { topicPartitions: unknown, siblings };
+    for (const [key, start] of await unknownPositions(options.table, asked, begun, sink, ports))
+      positions.set(key, { ...start, initial: true });
   }
+  if (ledger) await checkEpochs(ledger, options.table, sink, positions, ports);
   return { table, positions };
+}
+
+/**
+ * Whether the logs still hold what the table says has landed (KIP-320): where they do not, its word on where to go on
+ * counts all the same, for the rows are there. @throws {FatalError} when the policy is to halt.
+ */
+async function checkEpochs(
+  ledger: Ledger,
+  table: string,
+  sink: Pick<SinkOptions, 'onTruncation'>,
+  positions: Map<TopicPartitionKey, Position>,
+  { source, log }: PositionPorts,
+): Promise<void> {
+  const known = [...positions].flatMap(([key, { initial }]) =>
+    initial || !ledger.epochs.has(key) ? [] : [key],
+  );
+  if (known.length === 0) return;
+  const ends = await source.epochEnds(
+    known.map((key) => ({ ...parseKey(key), epoch: ledger.epochs.get(key)! })),
+  );
+  for (const key of known) {
+    const position = positions.get(key)!;
+    const epoch = ledger.epochs.get(key)!;
+    const end = ends.get(key) ?? position.offset;
+    if (end >= position.offset) {
+      positions.set(key, { ...position, epoch });
+      continue;
+    }
+    if (sink.onTruncation === 'halt') throw wasTruncated(table, key, end, position.offset, epoch);
+    log.error('records that have landed are in Kafka no more; their rows are kept', {
+      table,
+      partition: key,
+      from: end,
+      to: position.offset,
+    });
+    positions.set(key, { ...position, truncatedAt: end });
+  }
 }
 
 /** What the table says, after any rollback has been decided on. @throws {FatalError} when the decision is to halt. */
@@ -168,7 +210,7 @@ async function unknownPositions(
   begun: ReadonlySet<string>,
   sink: Pick<SinkOptions, 'startAt'>,
   ports: PositionPorts,
-): Promise<Map<TopicPartitionKey, number>> {
+): Promise<Map<TopicPartitionKey, Start>> {
   const { source, log } = ports;
   const topics = new Set(topicPartitions.map(({ topic }) => topic));
   const known = new Map(
@@ -182,16 +224,17 @@ async function unknownPositions(
     siblings.length > 0 &&
     (begun.has(topic) || [...committed.keys()].some((key) => parseKey(key).topic === topic));
   const asked = new Set(topicPartitions.map(keyOf));
-  const atGroup = new Map(
-    [...committed].flatMap(([key, { offset }]) => (asked.has(key) ? [[key, offset]] : [])),
-  );
+  const atGroup = await inTheLog(new Map([...committed].filter(([key]) => asked.has(key))), ports);
   const fresh = [...known.values()].filter((each) => !committed.has(keyOf(each)));
   const added = fresh.filter((each) => isBegun(each) && asked.has(keyOf(each)));
   const first = fresh.filter((each) => !isBegun(each));
   const tell = (what: string, offsets: ReadonlyMap<TopicPartitionKey, number>): void => {
     if (offsets.size > 0) log.info(what, { table, offsets: Object.fromEntries(offsets) });
   };
-  tell('the table has no ledger for these partitions; they start at the group offsets', atGroup);
+  tell(
+    'the table has no ledger for these partitions; they start at the group offsets',
+    new Map([...atGroup].map(([key, { offset }]) => [key, offset])),
+  );
   const atStart = added.length > 0 ? await source.listOffsets(added, 'earliest') : new Map<string, number>();
   tell('partitions were added to the topic: they are read from their start', atStart);
   const atOption =
@@ -202,7 +245,37 @@ async function unknownPositions(
   const others = first.filter((each) => !asked.has(keyOf(each)));
   if (others.length > 0) for (const key of (await source.committedOffsets(others)).keys()) pins.delete(key);
   if (pins.size > 0) await pin(table, pins, ports);
-  return new Map([...atGroup, ...pins].filter(([key]) => asked.has(key)));
+  const pinned = [...pins].filter(([key]) => asked.has(key));
+  return new Map([...atGroup, ...pinned.map(([key, offset]) => [key, { offset }] as const)]);
+}
+
+/** A position that the table did not tell. */
+type Start = Pick<Position, 'offset' | 'epoch'>;
+
+/**
+ * The group's offsets, no further than the logs still are what they were (KIP-320): of the records that a log has lost the
+ * table holds none.
+ */
+async function inTheLog(
+  committed: ReadonlyMap<TopicPartitionKey, CommittedOffset>,
+  { source, log }: PositionPorts,
+): Promise<Map<TopicPartitionKey, Start>> {
+  const known = [...committed].flatMap(([key, { epoch }]) =>
+    epoch === undefined ? [] : [{ ...parseKey(key), epoch }],
+  );
+  const ends = known.length > 0 ? await source.epochEnds(known) : new Map<TopicPartitionKey, number>();
+  return new Map(
+    [...committed].map(([key, { offset, epoch }]) => {
+      const end = ends.get(key) ?? offset;
+      if (end >= offset) return [key, { offset, epoch }];
+      log.warn('the log was cut below the group offset; it is read from there', {
+        partition: key,
+        offset,
+        end,
+      });
+      return [key, { offset: end }];
+    }),
+  );
 }
 
 /**
@@ -223,6 +296,25 @@ async function pin(
 
 /** Marks group offsets that are a beginning and not a mirror of landed rows. */
 const startMetadata = 'frazil start';
+
+function wasTruncated(
+  table: string,
+  key: TopicPartitionKey,
+  end: number,
+  next: number,
+  epoch: number,
+): FatalError {
+  const { topic, partition } = parseKey(key);
+  return new FatalError(
+    `opening table ${table}: ${key} offsets ${end} to ${next - 1} have landed and are in Kafka no more: its log was cut ` +
+      `at ${end}, at the latest, by an unclean leader election (the last record landed was of leader epoch ${epoch}), and ` +
+      `other records may have these offsets now. The rows are those with _kafka_topic = '${topic}', _kafka_partition = ` +
+      `${partition} and _kafka_offset >= ${end}. To land what Kafka has now, roll the table back to a snapshot before ` +
+      'them (frazil inspect shows the offsets of each) and set onRollback: replay; to keep these rows and leave out ' +
+      'what has their offsets now, set source.onTruncation: skip',
+    { context: { topic, partition, from: end, to: next, table } },
+  );
+}
 
 function topicIsAnother(
   table: string,

@@ -2,10 +2,12 @@ import { unreachable } from '../base/assert.ts';
 import { withDeadline } from '../base/clock.ts';
 import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
 import { type AssignedPartition, fetchBytesMin } from '../kafka/source.ts';
+import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { Assignment } from './assignment.ts';
 import { CaughtUp } from './caught-up.ts';
 import { SinkContext, type SinkEvent, type SinkPorts } from './context.ts';
 import { Intake } from './intake.ts';
+import { oldestUnreadAgeMs, partitionLags } from './lag.ts';
 import { LandingStage } from './landing.ts';
 import { Mirror } from './mirror.ts';
 import type { SinkOptions } from './options.ts';
@@ -17,6 +19,8 @@ import type { SinkTotals } from './totals.ts';
 const laneCloseMs = 2_000;
 /** Without anything due the loop looks around this often. */
 const idleMs = 1_000;
+/** So many topic-partitions are told of in a status. */
+const lagsMax = 100;
 
 /**
  * The exactly-once core of a worker. One loop: what happens outside (record sets, answers of lanes, commits, revocations,
@@ -42,10 +46,16 @@ export class Sink {
   #drainDeadlineMs = Number.POSITIVE_INFINITY;
   #failure: Error | undefined;
   #paused = false;
+  #fetchedBytes = 0;
 
   constructor(options: SinkOptions, ports: SinkPorts) {
     this.#context = new SinkContext(options, ports);
-    this.#mirror = new Mirror(ports.source, ports.log, () => this.#context.post({ type: 'mirrored' }));
+    this.#mirror = new Mirror(
+      ports.source,
+      ports.log,
+      () => this.#context.post({ type: 'mirrored' }),
+      (key, offset) => this.#epochBefore(key, offset),
+    );
     this.#assignment = new Assignment(this.#context, this.#mirror);
     this.#intake = new Intake(this.#context, this.#assignment);
     this.#landing = new LandingStage(this.#context, this.#assignment);
@@ -90,7 +100,10 @@ export class Sink {
   async #start(): Promise<void> {
     const { ports, options, budget, writers } = this.#context;
     const cluster = await ports.source.start((event) => {
-      if (event.type === 'records') budget.received(event.set.records.length);
+      if (event.type === 'records') {
+        budget.received(event.set.records.length);
+        this.#fetchedBytes += event.set.records.length;
+      }
       this.#context.post(event);
     });
     this.#context.clusterId = cluster.clusterId;
@@ -107,7 +120,7 @@ export class Sink {
       case 'revoked':
         return this.#assignment.onRevoked(event.topicPartitions, event.withinMs);
       case 'lost':
-        return this.#assignment.onLost(event.topicPartitions);
+        return this.#assignment.onLost(event.topicPartitions, event.cause);
       case 'opened':
         return this.#assignment.onOpened(event.writer, event.generation, event.asked, event.opened);
       case 'records':
@@ -116,6 +129,8 @@ export class Sink {
         return this.#intake.onAppended(event);
       case 'outOfRange':
         return this.#intake.onOutOfRange(event);
+      case 'truncated':
+        return this.#onTruncated(event);
       case 'described':
         return this.#intake.onDescribed(event);
       case 'created':
@@ -178,6 +193,25 @@ export class Sink {
         ),
       );
     this.#assignment.onAssigned(topicPartitions);
+  }
+
+  #epochBefore(key: TopicPartitionKey, offset: number): number | undefined {
+    for (const writer of this.#context.writers) {
+      const epoch = writer.epochBefore(key, offset);
+      if (epoch !== undefined) return epoch;
+    }
+    return undefined;
+  }
+
+  #onTruncated(event: Extract<SinkEvent, { type: 'truncated' }>): void {
+    if (this.#caughtUp)
+      return this.#fail(
+        new FatalError(
+          `reading ${keyOf(event.topicPartition)} up to its end: its log was cut meanwhile, and where it was to end is ` +
+            'not known any more; run again',
+        ),
+      );
+    this.#intake.onTruncated(event);
   }
 
   // ---- the end ----
@@ -271,9 +305,13 @@ export class Sink {
   status(): SinkStatus {
     const { totals, ports, writers, budget, partitions, options, state } = this.#context;
     const { counts, landedAtMs } = totals;
+    const logs = ports.source.logRanges();
     let lagRecords = 0;
-    for (const [key, { end }] of ports.source.logRanges())
+    for (const [key, { end }] of logs)
       for (const writer of writers) lagRecords += Math.max(0, end - (writer.mirrorOffset(key) ?? end));
+    const landed = this.#assignment.mirrorOffsets();
+    const lags = partitionLags(logs, (key) => landed.get(key), ports.clock.nowMs());
+    const { rebalances } = this.#context;
     return {
       state,
       partitions: partitions.size,
@@ -282,6 +320,11 @@ export class Sink {
       bytes: counts.bytes,
       snapshots: counts.snapshots,
       lagRecords,
+      unreadAgeMs: oldestUnreadAgeMs(lags),
+      fetchedBytes: this.#fetchedBytes,
+      lags: lags.slice(0, lagsMax),
+      rebalances: rebalances.count,
+      rebalanceHistory: rebalances.events,
       heldBytes: budget.heldBytes,
       heldBytesMax: options.heldBytesMax,
       heldBytesPeak: budget.peakBytes,

@@ -40,6 +40,9 @@ import {
  * list and asks the catalog to swap. What the catalog was asked to land may still appear, so its files stay (I4).
  */
 
+/** Offsets `from` up to, not including, `to`. */
+export type OffsetRange = readonly [key: TopicPartitionKey, from: number, to: number];
+
 /** Closed and uploaded files of one table, with the offsets they stand for. */
 export interface Flush {
   /** Unique; found again in the table, it proves that the flush has landed. */
@@ -48,10 +51,12 @@ export interface Flush {
   readonly table: Table;
   readonly files: readonly DataFile[];
   readonly claims: readonly Claim[];
-  /** Ranges that retention has taken before they could be read: `[key, from, to]`. */
-  readonly lost: readonly (readonly [TopicPartitionKey, number, number])[];
+  /** Ranges that retention has taken before they could be read. */
+  readonly lost: readonly OffsetRange[];
   /** Records of the claims that policy left out: `[key, tombstones, undecodable]`. */
   readonly leftOut: readonly (readonly [TopicPartitionKey, number, number])[];
+  /** Ranges whose records had landed before the log was cut: what has these offsets now is left out. */
+  readonly truncated: readonly OffsetRange[];
   /** Least of the topic-partitions' greatest record timestamps, for those who wait for completeness; advisory. */
   readonly watermarkMs: number | undefined;
   readonly createdAtMs: number;
@@ -234,8 +239,9 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
         [names.flush]: flush.id,
         [names.worker]: options.worker,
         ...(flush.watermarkMs === undefined ? {} : { [names.watermark]: String(flush.watermarkMs) }),
-        ...(flush.lost.length === 0 ? {} : { [names.lost]: writeJson(flush.lost) }),
+        ...(flush.lost.length === 0 ? {} : { [names.lost]: writeRanges(flush.lost) }),
         ...(flush.leftOut.length === 0 ? {} : { [names.leftOut]: writeJson(flush.leftOut) }),
+        ...(flush.truncated.length === 0 ? {} : { [names.truncated]: writeRanges(flush.truncated) }),
         'engine-name': 'frazil',
         'engine-version': options.engineVersion,
       },
@@ -259,6 +265,10 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
     updates,
     branch: options.branch,
   };
+}
+
+function writeRanges(ranges: readonly OffsetRange[]): string {
+  return writeJson(ranges.map((range) => [...range]));
 }
 
 /** An attempt that the catalog says it has refused. */

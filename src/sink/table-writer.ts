@@ -2,14 +2,15 @@ import { assert } from '../base/assert.ts';
 import { uuid } from '../base/random.ts';
 import { parseIdentifier, type Table, type TableIdentifier } from '../catalog/catalog.ts';
 import type { DataFile } from '../iceberg/data-file.ts';
-import type { AssignedPartition } from '../kafka/source.ts';
+import { epochAt } from '../kafka/leader-epochs.ts';
+import type { AssignedPartition, RecordSet } from '../kafka/source.ts';
 import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { AppendedTable } from '../lane/lane.ts';
 import { type Claim, type TopicIdentity, topicIdentity } from './claims.ts';
 import type { Ledger } from './ledger.ts';
 import type { CommitTriggers, TableOptions } from './options.ts';
 import type { Position } from './positions.ts';
-import type { Flush } from './table-commit.ts';
+import type { Flush, OffsetRange } from './table-commit.ts';
 
 /**
  * What a worker knows of one table: where each topic-partition stands, what is filling and what is being committed.
@@ -25,13 +26,17 @@ export interface Entry {
   readonly lane: number;
   /** Where the claim that is filling takes up. */
   start: number;
+  startEpoch: number | undefined;
   /** True while the table does not know the topic-partition. */
   initial: boolean;
   readonly replaces: TopicIdentity | undefined;
   /** Everything below is in files or was left out by policy. */
   next: number;
+  /** Leader epoch of the record before `next`, where it is known. */
+  epoch: number | undefined;
   /** Everything below was given to the lane. */
   handed: number;
+  handedEpoch: number | undefined;
   /** Rows between `start` and `next`, their bytes, and when the first of them was received. */
   rowsFilling: number;
   bytesFilling: number;
@@ -43,10 +48,12 @@ export interface Entry {
   rowsFlushing: number;
   /** Everything below is in the table. */
   landed: number;
+  landedEpoch: number | undefined;
   timestampMaxMs: number;
   /** While the table is absent: records below are being asked for its columns, and records below have told nothing. */
   asked: number;
   seen: number;
+  seenEpoch: number | undefined;
 }
 
 export type Phase =
@@ -66,8 +73,10 @@ export interface FlushUnderWay {
   readonly claims: Claim[];
   /** Of the claims' topics, as they were assigned. */
   readonly topicIds: Map<string, string>;
-  readonly lost: [TopicPartitionKey, number, number][];
+  readonly lost: OffsetRange[];
+  /** Records of the claims that policy left out: `[key, tombstones, undecodable]`. */
   readonly leftOut: [TopicPartitionKey, number, number][];
+  readonly truncated: OffsetRange[];
   watermarkMs: number | undefined;
   /** Dropped while lanes were still closing its files: it will not be committed. */
   abandoned: boolean;
@@ -103,7 +112,8 @@ export class TableWriter {
   bytes = 0;
   #oldestAtMs: number | undefined;
   #quietSinceMs: number | undefined;
-  #lost: [TopicPartitionKey, number, number][] = [];
+  #lost: OffsetRange[] = [];
+  #truncated: OffsetRange[] = [];
 
   constructor(options: TableOptions) {
     this.options = options;
@@ -119,16 +129,22 @@ export class TableWriter {
   }
 
   /** A topic-partition is ours and its position known. */
-  place(topicPartition: AssignedPartition, lane: number, { offset, initial, replaces }: Position): void {
-    this.opening.delete(keyOf(topicPartition));
-    this.entries.set(keyOf(topicPartition), {
+  place(topicPartition: AssignedPartition, lane: number, position: Position): void {
+    const key = keyOf(topicPartition);
+    const { offset, epoch, initial, replaces, truncatedAt } = position;
+    if (truncatedAt !== undefined) this.#truncated.push([key, truncatedAt, offset]);
+    this.opening.delete(key);
+    this.entries.set(key, {
       topicPartition,
       lane,
       start: offset,
+      startEpoch: epoch,
       initial,
       replaces,
       next: offset,
+      epoch,
       handed: offset,
+      handedEpoch: epoch,
       rowsFilling: 0,
       bytesFilling: 0,
       tombstones: 0,
@@ -136,29 +152,47 @@ export class TableWriter {
       oldestAtMs: undefined,
       rowsFlushing: 0,
       landed: offset,
+      landedEpoch: epoch,
       timestampMaxMs: -1,
       asked: offset,
       seen: offset,
+      seenEpoch: epoch,
     });
   }
 
-  /** A record set has gone into the lane. */
-  handed(key: TopicPartitionKey, next: number): void {
+  /** A record set has gone into the lane; `epoch` is its last record's. */
+  handed(key: TopicPartitionKey, next: number, epoch?: number): void {
     const entry = this.entries.get(key);
-    if (entry) entry.handed = Math.max(entry.handed, next);
+    if (!entry || next <= entry.handed) return;
+    entry.handed = next;
+    entry.handedEpoch = epoch;
   }
 
-  /** The lane has appended a record set that was received at `receivedAtMs`. */
-  appended(key: TopicPartitionKey, result: AppendedTable, receivedAtMs: number): void {
+  /**
+   * Whether a record set that passes the position has the very record before it that was read there: another table, which
+   * is behind, may have it read again from a log that was cut meanwhile.
+   */
+  joins(key: TopicPartitionKey, { from, next, epochs }: RecordSet): boolean {
+    const { handed, handedEpoch } = this.entries.get(key)!;
+    if (handed <= from || handed > next || handedEpoch === undefined) return true;
+    return (epochAt(epochs, handed - 1) ?? handedEpoch) === handedEpoch;
+  }
+
+  /** The lane has appended a record set that was received at `receivedAtMs`; `epoch` is its last record's. */
+  appended(key: TopicPartitionKey, result: AppendedTable, receivedAtMs: number, epoch?: number): void {
     const entry = this.entries.get(key);
     if (!entry) return;
     const { records, rows, tombstones, undecodable } = result;
     assert(records === rows + tombstones + undecodable, `I10: records of ${key} are all accounted for`);
     assert(result.next >= entry.next, `I2: ${key} moves forward only`);
     const moved = result.next > entry.next;
+    if (moved) entry.epoch = result.failure ? undefined : epoch;
     entry.next = result.next;
     // Behind a record that stopped the table nothing was taken, whatever was handed over.
-    entry.handed = result.failure ? result.next : Math.max(entry.handed, result.next);
+    if (result.failure || result.next > entry.handed) {
+      entry.handed = result.next;
+      entry.handedEpoch = entry.epoch;
+    }
     entry.rowsFilling += rows;
     entry.bytesFilling += result.bytes;
     entry.tombstones += tombstones;
@@ -185,6 +219,9 @@ export class TableWriter {
     // A table that is not there yet need not wait for what will never come.
     entry.asked = Math.max(entry.asked, to);
     entry.seen = Math.max(entry.seen, to);
+    // Of the last record that is lost.
+    entry.epoch = undefined;
+    entry.handedEpoch = undefined;
     this.#quietSinceMs = Number.NEGATIVE_INFINITY; // at once: what is lost is to be found in the table
   }
 
@@ -233,6 +270,22 @@ export class TableWriter {
     return entry.rowsFilling === 0 && entry.rowsFlushing === 0 ? entry.next : entry.landed;
   }
 
+  /** A record set of a table that is absent has told nothing. */
+  told(key: TopicPartitionKey, { next, epochs }: RecordSet): void {
+    const entry = this.entries.get(key);
+    if (!entry || next <= entry.seen) return;
+    entry.seen = next;
+    entry.seenEpoch = epochAt(epochs, next);
+  }
+
+  /** The leader epoch of the record before a mirrored offset, where it is known. */
+  epochBefore(key: TopicPartitionKey, offset: number): number | undefined {
+    const entry = this.entries.get(key);
+    if (!entry || this.mirrorOffset(key) !== offset) return undefined;
+    if (this.phase === 'absent') return entry.seenEpoch;
+    return offset === entry.next ? entry.epoch : entry.landedEpoch;
+  }
+
   /** Whether the table's ledger is where these claims take up: nobody has rolled it back or written in our place. */
   agreesWith(ledger: Ledger | undefined): boolean {
     for (const [key, { topicPartition, initial, replaces, start }] of this.entries) {
@@ -259,6 +312,7 @@ export class TableWriter {
       topicIds: new Map(),
       lost: [],
       leftOut: [],
+      truncated: [],
       watermarkMs: undefined,
       abandoned: false,
     };
@@ -289,13 +343,14 @@ export class TableWriter {
       const { topic, topicId } = entry.topicPartition;
       assert((flush.topicIds.get(topic) ?? topicId) === topicId, `one flush has one topic ${topic}`);
       flush.topicIds.set(topic, topicId);
-      const { next, initial, replaces } = entry;
-      flush.claims.push({ key, start: entry.start, next, initial, replaces });
+      const { start, startEpoch, next, epoch, initial, replaces } = entry;
+      flush.claims.push({ key, start, startEpoch, next, epoch, initial, replaces });
       const { tombstones, undecodable } = entry;
       if (tombstones + undecodable > 0) flush.leftOut.push([key, tombstones, undecodable]);
       if (entry.timestampMaxMs >= 0)
         flush.watermarkMs = Math.min(flush.watermarkMs ?? Number.POSITIVE_INFINITY, entry.timestampMaxMs);
       entry.start = entry.next;
+      entry.startEpoch = entry.epoch;
       entry.initial = false;
       this.rows -= entry.rowsFilling;
       this.bytes -= entry.bytesFilling;
@@ -307,28 +362,20 @@ export class TableWriter {
       entry.oldestAtMs = undefined;
     }
     // The ranges that these claims pass over, also those of a moment ago.
-    const isOfLane = ([key]: readonly [TopicPartitionKey, number, number]): boolean =>
-      this.entries.get(key)?.lane === lane;
+    const isOfLane = ([key]: OffsetRange): boolean => this.entries.get(key)?.lane === lane;
     flush.lost.push(...this.#lost.filter(isOfLane));
     this.#lost = this.#lost.filter((range) => !isOfLane(range));
+    const claimed = new Set(flush.claims.map(({ key }) => key));
+    flush.truncated.push(...this.#truncated.filter(([key]) => claimed.has(key)));
+    this.#truncated = this.#truncated.filter(([key]) => !claimed.has(key));
     this.#oldestAtMs = this.#findOldest();
     const inFiles = files.reduce((sum, file) => sum + file.recordCount, 0);
     assert(inFiles === rows, `I10: lane ${lane} was given ${rows} rows, its files have ${inFiles}`);
     flush.files.push(...files);
     flush.lanesPending.delete(lane);
     if (flush.lanesPending.size > 0) return undefined;
-    const { id, claims, topicIds, lost, leftOut, watermarkMs, createdAtMs } = flush;
-    return {
-      id,
-      table: this.table!,
-      files: flush.files,
-      claims,
-      topicIds,
-      lost,
-      leftOut,
-      watermarkMs,
-      createdAtMs,
-    };
+    const { lanesPending, abandoned, ...closed } = flush;
+    return { ...closed, table: this.table! };
   }
 
   #findOldest(): number | undefined {
@@ -345,6 +392,7 @@ export class TableWriter {
       const entry = this.entries.get(claim.key);
       if (!entry) continue;
       entry.landed = claim.next;
+      entry.landedEpoch = claim.epoch;
       entry.rowsFlushing = 0;
     }
   }
@@ -362,6 +410,7 @@ export class TableWriter {
     this.#oldestAtMs = undefined;
     this.#quietSinceMs = undefined;
     this.#lost = [];
+    this.#truncated = [];
   }
 
   /** The topic-partition is no longer ours. */
@@ -369,6 +418,7 @@ export class TableWriter {
     this.opening.delete(key);
     this.entries.delete(key);
     this.#lost = this.#lost.filter(([ofKey]) => ofKey !== key);
+    this.#truncated = this.#truncated.filter(([ofKey]) => ofKey !== key);
   }
 
   /** Bytes in files that wait for their commit. */

@@ -1,9 +1,9 @@
-import type { TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { Basis, Step } from './chain.ts';
 import type { Changes } from './changes.ts';
 import type { Claimed } from './claimed.ts';
 import type { Contents } from './contents.ts';
-import type { Findings } from './finding.ts';
+import { type Findings, formatRange } from './finding.ts';
 import { expectedHoles } from './holes.ts';
 import type { Lineage } from './lineage.ts';
 import { countOf, type OffsetRange } from './offset-set.ts';
@@ -13,6 +13,7 @@ import { countOf, type OffsetRange } from './offset-set.ts';
 /** By its own account a snapshot lands a row for each offset, or fewer. */
 export function checkSteps(claimed: Claimed, findings: Findings): void {
   for (const step of claimed.steps) {
+    tellTruncated(step, findings);
     if (!step.isWhole || step.links.some(({ from }) => from === undefined)) continue;
     const holes = expectedHoles(step);
     const leftOut = step.leftOut.tombstones + step.leftOut.undecodable;
@@ -25,6 +26,16 @@ export function checkSteps(claimed: Claimed, findings: Findings): void {
       { snapshot: id, count: step.rows },
     );
   }
+}
+
+function tellTruncated({ snapshot, truncated }: Step, findings: Findings): void {
+  for (const [key, ranges] of truncated)
+    for (const range of ranges)
+      findings.exception(
+        'truncated',
+        `${key} ${formatRange(range)}: rows of records that the log has lost since (onTruncation: skip)`,
+        { ...parseKey(key), ...range, snapshot: snapshot!['snapshot-id'], count: range.next - range.from },
+      );
 }
 
 /** Whether the history reaches back to where verification is to begin. */

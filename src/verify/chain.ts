@@ -2,7 +2,7 @@ import { messageOf } from '../base/errors.ts';
 import { type Json, parseJson, writeJson } from '../base/json.ts';
 import type { Snapshot, TableMetadata } from '../iceberg/metadata.ts';
 import { parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
-import { type Ledger, ledgerNames, parseLedger } from '../sink/ledger.ts';
+import { emptyLedger, type Ledger, ledgerNames, parseLedger } from '../sink/ledger.ts';
 import { type Findings, formatRange } from './finding.ts';
 import type { Lineage } from './lineage.ts';
 import type { OffsetRange } from './offset-set.ts';
@@ -30,6 +30,8 @@ export interface Step {
   readonly rows: number;
   /** Ranges that retention took, and that were accepted as lost. */
   readonly lost: ReadonlyMap<TopicPartitionKey, readonly OffsetRange[]>;
+  /** Ranges whose rows are of records that the log has lost since: it was cut, and they were kept. */
+  readonly truncated: ReadonlyMap<TopicPartitionKey, readonly OffsetRange[]>;
   /** Records that policy left out. */
   readonly leftOut: { readonly tombstones: number; readonly undecodable: number };
 }
@@ -82,7 +84,8 @@ export function readChain(
   const names = ledgerNames(pipeline);
   const copy = readCopy(metadata.properties[names.property], branch, pipeline, findings);
   const starts = copy?.ledger.starts ?? new Map<TopicPartitionKey, number>();
-  let before: Ledger | undefined = basis?.ledgers.get(pipeline) ?? (lineage.isWhole ? nothing : undefined);
+  let before: Ledger | undefined =
+    basis?.ledgers.get(pipeline) ?? (lineage.isWhole ? emptyLedger : undefined);
   // A basis that has expired since, and what came after it, are not told apart.
   let joins = basis
     ? lineage.snapshots.some((each) => each['snapshot-id'] === basis.snapshot)
@@ -123,11 +126,10 @@ export function readChain(
   return {
     pipeline,
     steps: steps.map((step) => withStarts(step, starts, epochs)),
-    ledger: last?.ledger ?? basis?.ledgers.get(pipeline) ?? (isExpired ? copy?.ledger : undefined) ?? nothing,
+    ledger:
+      last?.ledger ?? basis?.ledgers.get(pipeline) ?? (isExpired ? copy?.ledger : undefined) ?? emptyLedger,
   };
 }
-
-const nothing: Ledger = { clusterId: '', topicIds: new Map(), next: new Map(), starts: new Map() };
 
 function readLedger(
   text: string,
@@ -226,15 +228,16 @@ function stepOf(
     links,
     isWhole,
     rows: Number(snapshot.summary['added-records'] ?? 0),
-    lost: readLost(snapshot.summary[names.lost]),
+    lost: readRanges(snapshot.summary[names.lost]),
+    truncated: readRanges(snapshot.summary[names.truncated]),
     leftOut: readLeftOut(snapshot.summary[names.leftOut]),
   };
 }
 
 function stepOfCopy(pipeline: string, ledger: Ledger): Step {
   const links = [...ledger.next].map(([key, next]) => ({ key, epoch: 0, from: undefined, next }));
-  const leftOut = { tombstones: 0, undecodable: 0 };
-  return { pipeline, snapshot: undefined, links, isWhole: false, rows: 0, lost: new Map(), leftOut };
+  const nowhere = { lost: new Map(), truncated: new Map(), leftOut: { tombstones: 0, undecodable: 0 } };
+  return { pipeline, snapshot: undefined, links, isWhole: false, rows: 0, ...nowhere };
 }
 
 /** Where the pipeline began is in the property only, and about the newest topic of a name. */
@@ -251,11 +254,11 @@ function withStarts(
 }
 
 /** Pairs of a topic-partition and a range, as `[["orders-0",5,9]]`. */
-function readLost(text: string | undefined): Map<TopicPartitionKey, OffsetRange[]> {
-  const lost = new Map<TopicPartitionKey, OffsetRange[]>();
+function readRanges(text: string | undefined): Map<TopicPartitionKey, OffsetRange[]> {
+  const ranges = new Map<TopicPartitionKey, OffsetRange[]>();
   for (const [key, from, next] of (text ? parseJson(text) : []) as [string, number, number][])
-    lost.set(key, [...(lost.get(key) ?? []), { from, next }]);
-  return lost;
+    ranges.set(key, [...(ranges.get(key) ?? []), { from, next }]);
+  return ranges;
 }
 
 /** Counts by topic-partition, as `[["orders-0",tombstones,undecodable]]`. */
@@ -304,7 +307,7 @@ function checkCopy(
     );
     return;
   }
-  const landed = last?.ledger ?? nothing;
+  const landed = last?.ledger ?? emptyLedger;
   for (const [key, next] of copy.ledger.next) {
     const from = landed.next.get(key) ?? copy.ledger.starts.get(key) ?? 0;
     if (next > from)

@@ -21,6 +21,7 @@ export type ProblemKind =
 /** What departs from "each offset has one row", and why that is in order. */
 export type ExceptionKind =
   | 'lost-by-retention'
+  | 'truncated'
   | 'removed-by-rollback'
   | 'landed-again'
   | 'tombstone'

@@ -10,6 +10,8 @@ export interface LogView {
   readonly clusterId: string;
   readonly topics: ReadonlyMap<string, { readonly topicId: string; readonly partitions: number }>;
   readonly ranges: ReadonlyMap<TopicPartitionKey, LogRange>;
+  /** Where the logs' records of the epochs that were asked about end, as far as they can tell. */
+  readonly epochEnds: ReadonlyMap<TopicPartitionKey, number>;
 }
 
 /** What stands at an offset of a log. Nothing does where it was compacted away. */
@@ -17,7 +19,8 @@ export type Record = 'record' | 'tombstone' | 'aborted' | 'control';
 
 /** Kafka, as far as verifying asks it. */
 export interface LogPort {
-  view(topics: readonly string[]): Promise<LogView>;
+  /** `epochs`: leader epochs of the last records that have landed. */
+  view(topics: readonly string[], epochs: ReadonlyMap<TopicPartitionKey, number>): Promise<LogView>;
   /** What there is at these offsets, which are in order and retained. */
   look(topicPartition: TopicPartition, ranges: readonly OffsetRange[]): Promise<ReadonlyMap<number, Record>>;
 }
@@ -65,7 +68,11 @@ export function compareWithLog(
     for (let partition = 0; partition < now.partitions; partition++) {
       const key = keyOf({ topic, partition });
       const range = view.ranges.get(key);
-      if (range) stands.set(key, standOf({ topic, partition }, ledger.next.get(key), range, findings));
+      if (!range) continue;
+      const next = ledger.next.get(key);
+      stands.set(key, standOf({ topic, partition }, next, range, findings));
+      const cutAt = Math.min(range.end, view.epochEnds.get(key) ?? range.end);
+      if (next !== undefined && next > cutAt) tellAhead({ topic, partition }, next, cutAt, range, findings);
     }
   }
   return stands;
@@ -89,22 +96,30 @@ function standOf(
         count: start - next,
       },
     );
-  if (next !== undefined && next > end)
-    findings.problem(
-      'ledger-ahead',
-      `${key} has landed up to ${next}, the log ends at ${end}: it was cut, or it is another log`,
-      {
-        ...topicPartition,
-        from: end,
-        next,
-      },
-    );
   return {
     logStart: start,
     logEnd: end,
     retained: end - start,
     toCome: Math.max(0, end - Math.max(next ?? start, start)),
   };
+}
+
+function tellAhead(
+  topicPartition: TopicPartition,
+  next: number,
+  cutAt: number,
+  { end }: LogRange,
+  findings: Findings,
+): void {
+  const what =
+    cutAt === end
+      ? `the log ends at ${end}: it was cut, or it is another log`
+      : `the log has other records from ${cutAt} on: it was cut there, and has grown again`;
+  findings.problem('ledger-ahead', `${keyOf(topicPartition)} has landed up to ${next}, ${what}`, {
+    ...topicPartition,
+    from: cutAt,
+    next,
+  });
 }
 
 /** Whether the log of a topic is the one that a ledger is about. */

@@ -2,7 +2,7 @@ import { type Clock, withDeadline } from '../base/clock.ts';
 import { FatalError } from '../base/errors.ts';
 import { controlRanges, RecordSetReader } from '../kafka/record-set.ts';
 import { fetchBytesMin, type RecordSet, type Source, type SourceEvent } from '../kafka/source.ts';
-import { keyOf, type TopicPartition } from '../kafka/topic-partition.ts';
+import { keyOf, type TopicPartition, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import type { LogPort, LogView, Record } from './log.ts';
 import type { OffsetRange } from './offset-set.ts';
 
@@ -33,7 +33,7 @@ export class SourceLog implements LogPort {
     this.#clock = clock;
   }
 
-  async view(topics: readonly string[]): Promise<LogView> {
+  async view(topics: readonly string[], epochs: ReadonlyMap<TopicPartitionKey, number>): Promise<LogView> {
     const found = new Map<string, { topicId: string; partitions: number }>();
     let clusterId = '';
     for (const topic of topics) {
@@ -51,7 +51,11 @@ export class SourceLog implements LogPort {
     const starts = await source.listOffsets(topicPartitions, 'earliest');
     const ends = await source.listOffsets(topicPartitions, 'latest');
     const ranges = new Map([...starts].map(([key, start]) => [key, { start, end: ends.get(key)! }]));
-    return { clusterId, topics: found, ranges };
+    const told = topicPartitions.flatMap((each) => {
+      const epoch = epochs.get(keyOf(each));
+      return epoch === undefined ? [] : [{ ...each, epoch }];
+    });
+    return { clusterId, topics: found, ranges, epochEnds: await source.epochEnds(told) };
   }
 
   async look(topicPartition: TopicPartition, ranges: readonly OffsetRange[]): Promise<Map<number, Record>> {

@@ -280,7 +280,7 @@ class Verification {
         kafka: `pipeline ${this.#options.pipeline} has no ledger in this table`,
       };
     try {
-      const view = await log.view(asked);
+      const view = await log.view(asked, chain?.ledger.epochs ?? new Map());
       if (chain) return { view, stands: compareWithLog(chain, view, this.#findings) };
       for (const [key, { start, end }] of view.ranges)
         stands.set(key, { logStart: start, logEnd: end, retained: end - start, toCome: 0 });

@@ -1,4 +1,5 @@
 import { systemClock } from '../base/clock.ts';
+import { type Log, silentLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { sqliteCatalog } from '../catalog/sqlite.ts';
@@ -56,8 +57,16 @@ export async function openCatalog(config: Config): Promise<OpenedCatalog> {
   }
 }
 
-export function openWire(config: Config): Wire {
-  return new Wire({ brokers: config.source.brokers, clientId: `frazil-${config.pipeline}` }, systemClock);
+/** Connections to the configured brokers; nothing is connected yet. */
+export function openWire(config: Config, log: Log = silentLog): Wire {
+  const { brokers, tls, sasl, accessGrace } = config.source;
+  const access = { tls: tls || undefined, sasl, graceMs: accessGrace };
+  return new Wire({ brokers, clientId: `frazil-${config.pipeline}`, access }, systemClock, {
+    random: systemRandom,
+    fetch,
+    awsSigner: async (region) => (await import('../catalog/rest-sigv4.ts')).defaultSigner(region),
+    warn: (message) => log.warn(message),
+  });
 }
 
 /** How stores are reached: a Glue catalog's region is that of its tables unless something else is said. */

@@ -3,7 +3,7 @@ import { systemClock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import type { Config } from '../config/config.ts';
-import { KafkaSource } from '../kafka/kafka-source.ts';
+import { KafkaSource, type MembershipOptions } from '../kafka/kafka-source.ts';
 import { plainKeyField } from '../lane/describe.ts';
 import { threadLane } from '../lane/thread-lane.ts';
 import type { SinkOptions, TableOptions } from '../sink/options.ts';
@@ -20,16 +20,32 @@ export async function createWorker(
   log: Log,
 ): Promise<Sink> {
   const { catalog, store, access } = await openCatalog(config);
-  const { topics, partitions } = config.source;
+  const { topics, partitions, clientRack, batchBytesMax } = config.source;
   const ports = { clock: systemClock, random: systemRandom, log };
   const source = new KafkaSource(
-    { group: config.pipeline, topics, partitions },
-    { ...ports, wire: openWire(config) },
+    {
+      group: config.pipeline,
+      topics,
+      partitions,
+      clientRack,
+      batchBytesMax,
+      membership: membershipOf(config),
+    },
+    { ...ports, wire: openWire(config, log) },
   );
   const count = config.lanes === 'auto' ? Math.max(1, availableParallelism() - 1) : config.lanes;
   const stores = { settings: storeSettings(config), access };
   const lanes = Array.from({ length: count }, (_, i) => threadLane(`lane-${i + 1}`, stores, log));
   return new Sink(sinkOptions(config, options.untilCaughtUp), { ...ports, source, lanes, catalog, store });
+}
+
+function membershipOf({ source }: Config): Partial<MembershipOptions> {
+  return {
+    protocol: source.groupProtocol,
+    instanceId: source.groupInstanceId ?? null,
+    assignors: source.assignors,
+    sessionTimeoutMs: source.sessionTimeout,
+  };
 }
 
 function sinkOptions(config: Config, untilCaughtUp: boolean): SinkOptions {
@@ -42,6 +58,7 @@ function sinkOptions(config: Config, untilCaughtUp: boolean): SinkOptions {
     startAt: source.startAt,
     onGap: source.onGap,
     onTopicRecreated: source.onTopicRecreated,
+    onTruncation: source.onTruncation,
     tables: config.tables.map((table) => tableOptions(config, table)),
     commit: { intervalMs: commit.interval, bytes: commit.bytes, rows: commit.rows },
     heldBytesMax: config.memory.held,

@@ -209,6 +209,7 @@ class Writer {
       claims: [claim],
       lost: [],
       leftOut: [],
+      truncated: [],
       watermarkMs: undefined,
       createdAtMs: clock.nowMs(),
     };

@@ -90,8 +90,8 @@ test('inspect shows snapshots with their offset ranges, files, schema, and the l
     ledger: 'known',
     totals: { rows: 1000, files: 1, snapshots: 1 },
     partitions: [
-      { partition: 0, next: 500, logStart: 0, logEnd: 550, lag: 50 },
-      { partition: 1, next: 500, logStart: 0, logEnd: 550, lag: 50 },
+      { partition: 0, next: 500, logStart: 0, logEnd: 550, highWatermark: 550, lag: 50 },
+      { partition: 1, next: 500, logStart: 0, logEnd: 550, highWatermark: 550, lag: 50 },
     ],
     snapshots: [
       {
@@ -104,6 +104,7 @@ test('inspect shows snapshots with their offset ranges, files, schema, and the l
     ],
     files: [{ rows: 1000, offsets: { from: 0, to: 499 } }],
   });
+  for (const { oldestAgeMs } of report.partitions) expect(oldestAgeMs).toBeGreaterThan(0);
   expect(report.columns.map(({ name }: { name: string }) => name)).toContain('_kafka_offset');
   const text = await lake.call('inspect', table);
   expect(text).toContain('shop.orders  1,000 rows in 1 files');

@@ -72,7 +72,7 @@ test('what was written is read, from any offset on', () => {
       for (const from of [start, start + Math.floor(part * (next - start))]) {
         const records = seenOf(made).filter(({ offset }) => offset >= from);
         expect(readAll(set, from)).toEqual({ records, next });
-        expect(summarize(set, from)).toEqual({ next, records: seenOf(made).length });
+        expect(summarize(set, from)).toMatchObject({ next, records: seenOf(made).length });
       }
     }),
     { numRuns: 1000 },

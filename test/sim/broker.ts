@@ -135,7 +135,7 @@ export class SimBroker {
     epoch: number,
     topicIds: ReadonlyMap<TopicPartitionKey, string>,
     offsets: ReadonlyMap<TopicPartitionKey, number>,
-    metadata: string,
+    { metadata, epochs }: { metadata: string; epochs: ReadonlyMap<TopicPartitionKey, number> },
   ): void {
     const member = this.#member(source);
     if (!member) throw new TransientError('UNKNOWN_MEMBER_ID');
@@ -145,7 +145,7 @@ export class SimBroker {
     this.onOffsets(offsets);
     this.moves++;
     for (const [key, offset] of offsets) {
-      this.offsets.set(key, { offset, metadata });
+      this.offsets.set(key, { offset, metadata, epoch: epochs.get(key) });
       const { id } = this.logs.get(key)!;
       this.furthest.set(id, Math.max(offset, this.furthest.get(id) ?? 0));
     }

@@ -113,6 +113,9 @@ export class Chaos {
       while (!has) [name, has, run] = this.#troubles[moment.below(this.#troubles.length)]!;
       // An outage is enough: whoever is in it shall live to see its end.
       if (!world.isOut && moment.happens(name, 1)) run(moment);
+      // Not one of them: worlds in which no log is cut stay as they were.
+      const cutting = world.moment('cut', n);
+      if (features.truncations && cutting.happens('truncation', 0.2)) this.#truncate(cutting);
       this.keepOn(untilMs, n + 1);
     });
   }
@@ -195,6 +198,17 @@ export class Chaos {
     this.#sim.world.note(`topic ${topic} is deleted and made anew`);
     this.#sim.happened.add('recreation');
     this.#sim.broker.recreate(topic);
+  }
+
+  #truncate(moment: Moment): void {
+    const { broker, world, happened } = this.#sim;
+    const keys = [...broker.logs.keys()];
+    const key = keys[moment.below(keys.length)]!;
+    const { end } = broker.logs.get(key)!;
+    const cutAt = broker.logs.get(key)!.cut(moment.below(4));
+    if (cutAt === undefined) return;
+    happened.add('truncation');
+    world.note(`unclean election: ${key} ends at ${cutAt}, before at ${end}`);
   }
 
   #grow(moment: Moment): void {

@@ -22,8 +22,8 @@ export function entriesOf(objects: SimObjects, { path }: ManifestFile): Manifest
 
 /** What a reader of the branch's head finds. */
 export interface Live {
-  /** Offsets by log, in the order found: a doubled one is there twice. */
-  offsets: Map<string, number[]>;
+  /** Numbers of records by log, in the order found: a doubled one is there twice. */
+  numbers: Map<string, number[]>;
   /** Rows of others. */
   foreign: number;
   files: number;
@@ -33,7 +33,7 @@ export interface Live {
 
 /** @throws when an object is missing, or a row is not the record it says it is. */
 export function readLive(objects: SimObjects, metadata: TableMetadata, records: readonly SimRecord[]): Live {
-  const live: Live = { offsets: new Map(), foreign: 0, files: 0, rows: 0, bytes: 0 };
+  const live: Live = { numbers: new Map(), foreign: 0, files: 0, rows: 0, bytes: 0 };
   const head = branchHead(metadata, 'main');
   for (const manifest of head ? manifestsOf(objects, head) : []) {
     for (const entry of entriesOf(objects, manifest)) {
@@ -45,28 +45,28 @@ export function readLive(objects: SimObjects, metadata: TableMetadata, records: 
       if (rows.length !== entry.recordCount)
         throw new Error(`${entry.path} has ${rows.length} rows, its manifest says ${entry.recordCount}`);
       for (const row of rows) {
-        if (!row) {
+        if (row === undefined) {
           live.foreign++;
           continue;
         }
-        const { log, offset } = row;
-        const offsets = live.offsets.get(log.id);
-        if (offsets) offsets.push(offset);
-        else live.offsets.set(log.id, [offset]);
+        const { id } = records[row]!.log;
+        const numbers = live.numbers.get(id);
+        if (numbers) numbers.push(row);
+        else live.numbers.set(id, [row]);
       }
     }
   }
   return live;
 }
 
-/** The records that the rows are, and nothing for those of others. */
-function rowsOf(bytes: Uint8Array, path: string, records: readonly SimRecord[]): (SimRecord | undefined)[] {
+/** The numbers of the records that the rows are, and nothing for those of others. */
+function rowsOf(bytes: Uint8Array, path: string, records: readonly SimRecord[]): (number | undefined)[] {
   return (JSON.parse(Buffer.from(bytes).toString('utf8')) as EncodedRow[]).map(([partition, offset, n]) => {
     if (partition === -1) return undefined;
     const record = records[n!];
     if (!record || record.log.partition !== partition || record.offset !== offset)
       throw new Error(`${path}: row ${n} says it is partition ${partition} offset ${offset}`);
-    return record;
+    return n!;
   });
 }
 

@@ -2,20 +2,34 @@ import type { Snapshot, TableMetadata } from '../../src/iceberg/metadata.ts';
 import { parseKey, type TopicPartitionKey } from '../../src/kafka/topic-partition.ts';
 import { type LedgerProperty, ledgerNames, parseLedger, resolveLedger } from '../../src/sink/ledger.ts';
 import type { TableOptions } from '../../src/sink/options.ts';
-import type { PartitionLog } from './partition-log.ts';
+import type { History, PartitionLog } from './partition-log.ts';
 
 /**
  * What a snapshot must hold, by log: the rows of all offsets below `next`, less those that policy has left out. Found from
  * the history of snapshots and their ledgers, step by step; the rows themselves play no part in it.
  */
 export interface Contents {
+  /** By log: of which history the rows are, each up to an offset. */
+  readonly parts: ReadonlyMap<string, readonly Part[]>;
   readonly next: ReadonlyMap<string, number>;
   readonly excused: ReadonlyMap<string, readonly (readonly [from: number, to: number])[]>;
   /** How many rows others have appended. */
   readonly foreign: number;
 }
 
-export const emptyContents: Contents = { next: new Map(), excused: new Map(), foreign: 0 };
+export interface Part {
+  readonly to: number;
+  readonly of: History;
+  /** Leader epoch of the last record, where the ledger says so. */
+  readonly epoch: number | undefined;
+}
+
+export const emptyContents: Contents = {
+  parts: new Map(),
+  next: new Map(),
+  excused: new Map(),
+  foreign: 0,
+};
 
 /** What must be known of the world to judge a snapshot. */
 export interface Judge {
@@ -37,6 +51,7 @@ export function contentsAfter(
   const names = ledgerNames(judge.pipeline);
   const ledger = parseLedger(snapshot.summary[names.offsets]!, 'the snapshot');
   const next = new Map(before.next);
+  const parts = new Map(before.parts);
   const excused = new Map(before.excused);
   const excuse = (id: string, from: number, to: number): void => {
     if (to > from) excused.set(id, [...(excused.get(id) ?? []), [from, to]]);
@@ -51,8 +66,18 @@ export function contentsAfter(
     const id = idOf(key, skipped!.ledger);
     excuse(id, next.get(id) ?? 0, to);
     next.set(id, to);
+    const log = judge.logOf(id);
+    if (log) parts.set(id, joined(parts.get(id), log, to, skipped!.ledger.epochs.get(key), 'skipped'));
   }
-  for (const [key, from, to] of lostIn(snapshot, names.lost)) {
+  const cutAt = new Map(
+    rangesIn(snapshot, names.truncated).map(([key, from, to]) => {
+      const log = judge.logOf(idOf(key));
+      if (!log || to !== next.get(log.id) || !log.past.some(({ kinds }) => kinds.length > from))
+        throw new Error(`${key} ${from} to ${to} is recorded as cut; it was at ${next.get(idOf(key))}`);
+      return [log.id, from];
+    }),
+  );
+  for (const [key, from, to] of rangesIn(snapshot, names.lost)) {
     const log = judge.logOf(idOf(key));
     if (!log || from >= to || to > log.start || from < (before.next.get(log.id) ?? 0))
       throw new Error(`${key} ${from} to ${to} is recorded as lost; the log begins at ${log?.start}`);
@@ -61,7 +86,8 @@ export function contentsAfter(
   const starts = startsIn(now, names.property);
   for (const [key, offset] of ledger.next) {
     const log = judge.logOf(idOf(key));
-    if (!log || offset > log.end) throw new Error(`the ledger says ${key} ${offset}, of ${idOf(key)}`);
+    if (!log || offset > Math.max(log.end, ...log.past.map(({ kinds }) => kinds.length)))
+      throw new Error(`the ledger says ${key} ${offset}, of ${idOf(key)}`);
     const known = next.get(log.id);
     if (known === undefined) {
       const start = starts.get(key);
@@ -69,8 +95,13 @@ export function contentsAfter(
       const missed = log.rows(judge.beginsAtMost(log), start);
       if (missed.length > 0) throw new Error(`${key} begins at ${start}: ${missed.join()} are left out`);
       excuse(log.id, 0, start);
+      parts.set(log.id, joined(undefined, log, start, undefined, 'before'));
     } else if (offset < known) {
       throw new Error(`I2: the ledger of ${key} went back from ${known} to ${offset}`);
+    }
+    if (offset !== next.get(log.id)) {
+      const how = known === undefined || cutAt.has(log.id) ? 'cut' : 'goes on';
+      parts.set(log.id, joined(parts.get(log.id), log, offset, ledger.epochs.get(key), how));
     }
     next.set(log.id, offset);
   }
@@ -80,7 +111,7 @@ export function contentsAfter(
     if (ofTopic && !ledger.next.has(`${ofTopic[0]}-${partition}`))
       throw new Error(`I2: the ledger has forgotten ${id}, which was at ${offset}`);
   }
-  return { next, excused, foreign: before.foreign };
+  return { parts, next, excused, foreign: before.foreign };
 }
 
 /** What had landed before the rollback that a snapshot on `base` is the answer to. */
@@ -89,7 +120,7 @@ function rolledBackFrom(base: TableMetadata, pipeline: string): LedgerProperty |
   return resolution.type === 'rolledBack' ? resolution.property : undefined;
 }
 
-function lostIn(snapshot: Snapshot, name: string): [TopicPartitionKey, number, number][] {
+function rangesIn(snapshot: Snapshot, name: string): [TopicPartitionKey, number, number][] {
   const text = snapshot.summary[name];
   return text === undefined ? [] : (JSON.parse(text) as [TopicPartitionKey, number, number][]);
 }
@@ -100,11 +131,61 @@ function startsIn(metadata: TableMetadata, name: string): Map<TopicPartitionKey,
   return new Map(parseLedger(JSON.stringify(offsets), 'the property').starts);
 }
 
-/** Offsets whose rows a table with these contents must hold, sorted. */
+/**
+ * The parts with one more, of the history in which the record before `to` is of this epoch. Where it goes on from the
+ * last part it must be of the same history: rows of two are what nobody may ever see.
+ */
+function joined(
+  before: readonly Part[] = [],
+  log: PartitionLog,
+  to: number,
+  epoch: number | undefined,
+  how: 'goes on' | 'cut' | 'skipped' | 'before',
+): Part[] {
+  const of = how === 'before' ? log.present : log.historyOf(to, epoch);
+  if (!of) throw new Error(`no history of ${log.id} has a record of epoch ${epoch} before ${to}`);
+  const last = before.at(-1);
+  if (!last || how === 'before') return [{ to, of, epoch }];
+  const isSame = isAlike(last.of, of, before.at(-2)?.to ?? 0, last.to);
+  if (isSame) return [...before.slice(0, -1), { to, of, epoch }];
+  if (how === 'goes on')
+    throw new Error(
+      `${log.id} goes on at ${last.to} (epoch ${last.epoch}) with rows of another history, up to ${to}`,
+    );
+  return [...before, { to, of, epoch }];
+}
+
+function isAlike(a: History, b: History, from: number, to: number): boolean {
+  for (let offset = from; offset < to; offset++)
+    if (a.numbers[offset] !== b.numbers[offset] || a.epochs[offset] !== b.epochs[offset]) return false;
+  return true;
+}
+
+/** The numbers of the records whose rows a table with these contents must hold, sorted. */
 export function expectedRows(contents: Contents, log: PartitionLog): number[] {
-  const excused = contents.excused.get(log.id);
-  const rows = log.rows(0, contents.next.get(log.id) ?? 0);
-  return excused
-    ? rows.filter((offset) => !excused.some(([from, to]) => offset >= from && offset < to))
-    : rows;
+  const numbers: number[] = [];
+  eachRow(contents, log, 0, contents.next.get(log.id) ?? 0, (_, number) => numbers.push(number));
+  return numbers.toSorted((a, b) => a - b);
+}
+
+/** The rows of `[from, to)` that are not excused: of the histories that the table is of and, further on, of the log now. */
+export function eachRow(
+  contents: Contents,
+  log: PartitionLog,
+  from: number,
+  to: number,
+  take: (offset: number, number: number) => void,
+): void {
+  const excused = contents.excused.get(log.id) ?? [];
+  let at = 0;
+  for (const part of [
+    ...(contents.parts.get(log.id) ?? []),
+    { to: Number.POSITIVE_INFINITY, of: log.present },
+  ]) {
+    const end = Math.min(part.to, to);
+    for (let offset = Math.max(at, from); offset < end && offset < part.of.kinds.length; offset++)
+      if (part.of.kinds[offset] === 'row' && !excused.some(([a, b]) => offset >= a && offset < b))
+        take(offset, part.of.numbers[offset]!);
+    at = part.to;
+  }
 }

@@ -99,6 +99,24 @@ export class Failures {
           }),
       },
       {
+        message: /^opening table \S+: (\S+) offsets (\d+) to (\d+) have landed and are in Kafka no more/,
+        mayHappen: ([, key, from, last]) =>
+          features.onTruncation === 'halt' &&
+          Number(from) <= Number(last) &&
+          // Rows of the very history that was cut there.
+          logsOf(key!).some(({ past }) => past.some(({ numbers }) => numbers.length > Number(from))),
+        holds: () =>
+          features.onTruncation === 'halt' && lives().some((life) => tables.lostInKafka(life).length > 0),
+      },
+      // Nobody has said of which leader epoch the position was: a table that was made anew, or a group that was told so.
+      {
+        message: /^fetching \S+: position \d+ is past the end of the log/,
+        mayHappen: () => features.onTruncation === 'halt' && happened.has('truncation'),
+        holds: () =>
+          features.onTruncation === 'halt' &&
+          positions().some(({ log, next }) => next !== undefined && next > log.end),
+      },
+      {
         message: /^(fetching|reading) topic \S+( up to its end)?: it was deleted and made anew/,
         mayHappen: () => happened.has('recreation'),
       },

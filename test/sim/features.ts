@@ -58,6 +58,9 @@ export interface Features {
   readonly onGap: 'halt' | 'skip';
   readonly recreations: boolean;
   readonly onTopicRecreated: 'halt' | 'restart';
+  /** Logs are cut by unclean elections. */
+  readonly truncations: boolean;
+  readonly onTruncation: 'halt' | 'skip';
   readonly growth: boolean;
   /** The group forgets its offsets. */
   readonly amnesia: boolean;
@@ -93,7 +96,7 @@ export function drawFeatures(seed: number): Features {
   const tables = Array.from({ length: 1 + random.below(2) + (has(0.1) ? 1 : 0) }, (_, i) =>
     i === 0 ? 0 : random.below(topics.length),
   );
-  return {
+  const drawn: Features = {
     chaosMs: 15_000 + random.below(60_000),
     troubleMs: 2_000 + random.below(10_000),
     rates: {
@@ -139,7 +142,21 @@ export function drawFeatures(seed: number): Features {
     longSleep: has(0.08),
     expiry: has(0.15),
     doubled: has(0.2),
+    truncations: has(0.12),
+    onTruncation: policy('skip', 'halt'),
   };
+  return { ...drawn, truncations: drawn.truncations && canBeCut(drawn) };
+}
+
+/**
+ * Whether it can be told of every commit from which history of a log its rows are: not of one that ends behind what
+ * retention took, or at a record that stopped it, for these name no leader epoch.
+ */
+function canBeCut(features: Features): boolean {
+  const { retention, undecodable, onError, tombstones, onTombstone } = features;
+  // A bounded run waits for where the logs ended, and nobody produces in peace.
+  if (retention !== 'none' || features.recreations || features.bounded) return false;
+  return !(undecodable && onError === 'halt') && !(tombstones && onTombstone === 'halt');
 }
 
 /** The features of a world in a line, for its log. */

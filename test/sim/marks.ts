@@ -52,9 +52,9 @@ const sink = [
   mark(
     'sink/claims.ts',
     'a claim of a topic that is gone is turned away',
-    'fenced.push(key);\n      continue;',
+    'if (isOfAnotherTopic(base, origin, claim)) {\n      ¦fenced.push(key);',
   ),
-  mark('sink/claims.ts', 'the ledger of a topic that is gone is forgotten', 'forget(next, topic);'),
+  mark('sink/claims.ts', 'the ledger of a topic that is gone is forgotten', '¦forget(offsets, topic);'),
   mark('sink/claims.ts', 'the table is behind a claim', '¦behind.push(key)'),
   mark('sink/ledger.ts', 'the table was rolled back', "¦{ type: 'rolledBack', lineage, property };"),
   mark(
@@ -74,6 +74,26 @@ const sink = [
     'sink/positions.ts',
     'a topic was made anew: it is read from its start',
     'recreated.push(topicPartition);',
+  ),
+  mark(
+    'sink/positions.ts',
+    'the log was cut below what has landed: the pipeline halts',
+    'throw wasTruncated(table, key, end',
+  ),
+  mark(
+    'sink/positions.ts',
+    'the log was cut below what has landed: the rows are kept',
+    'positions.set(key, { ...position, truncatedAt: end });',
+  ),
+  mark(
+    'sink/intake.ts',
+    'the log was cut below what was read',
+    "ports.log.error('the log was cut below what was read'",
+  ),
+  mark(
+    'sink/intake.ts',
+    'the log ends before what has landed: it is waited for',
+    "warn('the log ends before what has landed",
   ),
   mark('sink/positions.ts', 'a topic was made anew: the pipeline halts', 'throw topicIsAnother('),
   mark(

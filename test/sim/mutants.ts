@@ -22,7 +22,7 @@ export const mutants: readonly Mutant[] = [
     file: 'sink/table-commit.ts',
     find: 'const verdict = checkClaims(ledger, flush.claims, options.origin);',
     replace:
-      'const told = flush.claims.filter(({ initial }) => !initial).map(({ key, start }): [string, number] => [key, start]); const others = [...(ledger?.next ?? [])].filter(([key]) => !flush.claims.some((claim) => claim.key === key)); const verdict = checkClaims(now.attempt === 1 ? ledger : { starts: new Map(), ...options.origin, ...ledger, next: new Map([...others, ...told]) }, flush.claims, options.origin);',
+      'const told = flush.claims.filter(({ initial }) => !initial).map(({ key, start }): [string, number] => [key, start]); const others = [...(ledger?.next ?? [])].filter(([key]) => !flush.claims.some((claim) => claim.key === key)); const verdict = checkClaims(now.attempt === 1 ? ledger : { starts: new Map(), epochs: new Map(), ...options.origin, ...ledger, next: new Map([...others, ...told]) }, flush.claims, options.origin);',
   },
   {
     name: 'no compare-and-swap in the metastore (I1)',
@@ -119,8 +119,26 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a claim starts at its first record',
     file: 'sink/table-writer.ts',
-    find: 'flush.claims.push({ key, start: entry.start,',
-    replace: 'flush.claims.push({ key, start: entry.initial ? entry.start : entry.start + 1,',
+    find: 'flush.claims.push({ key, start, startEpoch,',
+    replace: 'flush.claims.push({ key, start: initial ? start : start + 1, startEpoch,',
+  },
+  {
+    name: 'a log that was cut is not asked about when a table is opened',
+    file: 'sink/positions.ts',
+    find: 'if (end >= position.offset) {',
+    replace: 'if (end >= 0) {',
+  },
+  {
+    name: 'what was read of a log that was cut is kept',
+    file: 'sink/intake.ts',
+    find: 'if (writer.entries.has(key)) this.#assignment.drop(writer, ',
+    replace: 'this.#assignment.resume(key, partitions.get(key)!); void (',
+  },
+  {
+    name: 'the ledger forgets leader epochs',
+    file: 'sink/claims.ts',
+    find: 'if (claim.epoch === undefined) epochs.delete(key);',
+    replace: 'if (claim.epoch !== -1) epochs.delete(key);',
   },
   {
     name: 'a rollback goes unnoticed',
@@ -137,8 +155,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'after a rollback partitions without a commit start at the group offset',
     file: 'sink/ledger.ts',
-    find: 'new Map([...landed.starts, ...lineage.next])',
-    replace: 'new Map(lineage.next)',
+    find: 'new Map([...landed.starts, ...ofTheSameTopics(history.next, history, landed)])',
+    replace: 'ofTheSameTopics(history.next, history, landed)',
   },
   {
     name: 'files are deleted when patience is over (I4)',

@@ -1,3 +1,4 @@
+import type { EpochStart } from '../../src/kafka/leader-epochs.ts';
 import type { AbortedTransaction } from '../../src/kafka/record-set.ts';
 import { type BatchHeader, type BatchRecord, writeBatch } from '../../src/kafka/write-batch.ts';
 
@@ -28,6 +29,15 @@ export interface SimRecord {
   readonly offset: number;
 }
 
+/** What a log held before it was cut, or holds now. */
+export interface History {
+  readonly kinds: readonly Kind[];
+  /** By offset: the number in the record's value. */
+  readonly numbers: readonly number[];
+  /** By offset: the epoch of the leader that wrote it. */
+  readonly epochs: readonly number[];
+}
+
 /** One partition of one topic: batches as a broker keeps them, and what the simulator knows of their records. */
 export class PartitionLog {
   /** Names the log for ever: a later topic of the same name has other logs. */
@@ -36,9 +46,15 @@ export class PartitionLog {
   readonly partition: number;
   /** First offset that is still retained. */
   start = 0;
-  readonly kinds: Kind[] = [];
-  /** By offset: the number in the record's value. */
-  readonly numbers: number[] = [];
+  /** What it holds; another one after each cut. */
+  present: { kinds: Kind[]; numbers: number[]; epochs: number[] } = { kinds: [], numbers: [], epochs: [] };
+  /** What it held before each cut. */
+  readonly past: History[] = [];
+  /** Where it may be cut: no transaction is open there. */
+  readonly #seams: number[] = [0];
+  #epoch = 0;
+  /** Where each leader took over. */
+  #epochStarts: EpochStart[] = [{ offset: 0, epoch: 0 }];
   readonly #batches: Batch[] = [];
   readonly #aborted: Aborted[] = [];
 
@@ -46,6 +62,14 @@ export class PartitionLog {
     this.id = `${topicId}-${partition}`;
     this.topicId = topicId;
     this.partition = partition;
+  }
+
+  get kinds(): Kind[] {
+    return this.present.kinds;
+  }
+
+  get numbers(): number[] {
+    return this.present.numbers;
   }
 
   get end(): number {
@@ -69,6 +93,7 @@ export class PartitionLog {
     const records: BatchRecord[] = [];
     for (const [offsetDelta, kind] of kinds.entries()) {
       this.kinds.push(kind);
+      this.present.epochs.push(this.#epoch);
       if (kind === 'hole') {
         this.numbers.push(-1);
         continue;
@@ -77,7 +102,8 @@ export class PartitionLog {
       this.numbers.push(number);
       records.push({ offsetDelta, timestampDelta: 0, key: null, value: bytes });
     }
-    this.#push(base, writeBatch({ ...header, baseOffset: base, lastOffsetDelta: kinds.length - 1 }, records));
+    const placed = { baseOffset: base, lastOffsetDelta: kinds.length - 1, leaderEpoch: this.#epoch };
+    this.#push(base, writeBatch({ ...header, ...placed }, records));
   }
 
   /** Ends a transaction of `producerId` that began at `firstOffset`. */
@@ -86,10 +112,51 @@ export class PartitionLog {
     if (!commit) this.#aborted.push({ producerId, firstOffset, lastOffset: base });
     this.kinds.push('hole');
     this.numbers.push(-1);
+    this.present.epochs.push(this.#epoch);
     const key = Buffer.from([0, 0, 0, commit ? 1 : 0]);
     const record = { offsetDelta: 0, timestampDelta: 0, key, value: Buffer.alloc(6) };
     const header = { baseOffset: base, baseTimestamp: timestamp, transactional: true, control: true };
-    this.#push(base, writeBatch({ ...header, producerId }, [record]));
+    this.#push(base, writeBatch({ ...header, producerId, leaderEpoch: this.#epoch }, [record]));
+  }
+
+  /** Everything below is whole. */
+  seam(): void {
+    this.#seams.push(this.end);
+  }
+
+  /**
+   * An unclean election: a replica leads that lacks the newest records.
+   * @returns where the log ends now; undefined where it lacks nothing.
+   */
+  cut(back: number): number | undefined {
+    const seams = this.#seams.filter((seam) => seam < this.end && seam >= this.start);
+    const to = seams.at(-1 - (back % Math.max(1, seams.length)));
+    if (to === undefined) return undefined;
+    const { kinds, numbers, epochs } = this.present;
+    this.past.push(this.present);
+    this.present = { kinds: kinds.slice(0, to), numbers: numbers.slice(0, to), epochs: epochs.slice(0, to) };
+    remove(this.#batches, ({ next }) => next > to);
+    remove(this.#aborted, ({ lastOffset }) => lastOffset >= to);
+    remove(this.#seams, (seam) => seam > to);
+    this.#epoch++;
+    this.#epochStarts = [
+      ...this.#epochStarts.filter(({ offset }) => offset < to),
+      { offset: to, epoch: this.#epoch },
+    ];
+    return to;
+  }
+
+  /** As OffsetForLeaderEpoch answers (`LeaderEpochFileCache.endOffsetFor`). */
+  epochEnd(epoch: number): number {
+    return this.#epochStarts.find((start) => start.epoch > epoch)?.offset ?? this.end;
+  }
+
+  /** The history in which the record before `next` is of this epoch; the present one where no epoch is known. */
+  historyOf(next: number, epoch: number | undefined): History | undefined {
+    if (epoch === undefined) return this.present;
+    return [...this.past, this.present].findLast(
+      ({ epochs }) => next <= epochs.length && epochs[next - 1] === epoch,
+    );
   }
 
   #push(base: number, bytes: Buffer): void {
@@ -101,7 +168,14 @@ export class PartitionLog {
     from: number,
     batchesMax: number,
     bytesMax: number,
-  ): { records: Uint8Array<ArrayBuffer>; next: number; aborted: AbortedTransaction[] | null } | undefined {
+  ):
+    | {
+        records: Uint8Array<ArrayBuffer>;
+        next: number;
+        aborted: AbortedTransaction[] | null;
+        epochs: EpochStart[];
+      }
+    | undefined {
     let i = this.#batches.length;
     while (i > 0 && this.#batches[i - 1]!.next > from) i--;
     const taken: Batch[] = [];
@@ -118,6 +192,11 @@ export class PartitionLog {
       ({ firstOffset, lastOffset }) => firstOffset < next && lastOffset >= taken[0]!.base,
     );
     const records = new Uint8Array(Buffer.concat(taken.map((batch) => batch.bytes)));
-    return { records, next, aborted: this.#aborted.length > 0 ? aborted : null };
+    const epochs = taken.map(({ base }) => ({ offset: base, epoch: this.present.epochs[base]! }));
+    return { records, next, epochs, aborted: this.#aborted.length > 0 ? aborted : null };
   }
+}
+
+function remove<T>(from: T[], unwanted: (each: T) => boolean): void {
+  for (let i = from.length - 1; i >= 0; i--) if (unwanted(from[i]!)) from.splice(i, 1);
 }

@@ -42,6 +42,7 @@ export class Producer {
     const log = this.#broker.logs.get(key)!;
     if (this.#features.transactions && random.float() < 0.5) this.#transaction(log, max, random);
     else this.#append(log, this.#kinds(max, random), random);
+    log.seam();
   }
 
   /** Records of these kinds, as they are. */

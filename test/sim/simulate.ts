@@ -78,7 +78,7 @@ class Simulation {
       this.broken(what),
     );
     this.failures = new Failures(features, this.broker, this.tables, this.happened);
-    const { onGap, onTopicRecreated, bounded, large, commitMs, commitRows } = features;
+    const { onGap, onTopicRecreated, onTruncation, bounded, large, commitMs, commitRows } = features;
     this.options = {
       pipeline,
       engineVersion: 'sim',
@@ -86,6 +86,7 @@ class Simulation {
       startAt: 'earliest',
       onGap,
       onTopicRecreated,
+      onTruncation,
       tables,
       commit: { intervalMs: commitMs, bytes: 10_000_000, rows: commitRows },
       heldBytesMax: large ? 3_000_000 : 64 * 1024 * 1024,

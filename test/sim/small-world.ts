@@ -265,6 +265,7 @@ class SmallWorker implements Caller {
       claims: [{ key, start: offset, next, initial }],
       lost: [],
       leftOut: [],
+      truncated: [],
       watermarkMs: undefined,
       createdAtMs: this.world.nowMs,
     };
@@ -298,10 +299,11 @@ const asked: { topicPartitions: readonly AssignedPartition[]; siblings: readonly
   siblings: [],
 };
 
-const sink: Pick<SinkOptions, 'pipeline' | 'startAt' | 'onTopicRecreated'> = {
+const sink: Pick<SinkOptions, 'pipeline' | 'startAt' | 'onTopicRecreated' | 'onTruncation'> = {
   pipeline,
   startAt: 'earliest',
   onTopicRecreated: 'halt',
+  onTruncation: 'halt',
 };
 
 const commitOptions = {

@@ -1,4 +1,5 @@
 import { FatalError } from '../../src/base/errors.ts';
+import { epochAt } from '../../src/kafka/leader-epochs.ts';
 import {
   type AssignedPartition,
   type ClusterTopics,
@@ -16,10 +17,13 @@ import {
   type TopicPartitionKey,
 } from '../../src/kafka/topic-partition.ts';
 import type { SimBroker } from './broker.ts';
+import type { PartitionLog } from './partition-log.ts';
 import type { Process } from './process.ts';
 
 interface Position {
   offset: number;
+  /** Leader epoch of the record before, where it is known. */
+  epoch: number | undefined;
   generation: number;
   soughtAtMs: number;
 }
@@ -28,6 +32,8 @@ interface Position {
 export interface SourceRules {
   /** Whether answers from before a seek or revocation are handed on: the port allows it, the real one drops them. */
   staleAnswers: boolean;
+  /** Whether logs are cut. */
+  truncations: boolean;
   broken(what: string): void;
 }
 
@@ -173,7 +179,7 @@ export class SimSource implements Source {
 
   // ---- fetching ----
 
-  seek(topicPartition: TopicPartition, offset: number): number {
+  seek(topicPartition: TopicPartition, offset: number, epoch?: number): number {
     const key = keyOf(topicPartition);
     const { nowMs } = this.process.world;
     if (!this.#owned.has(key)) {
@@ -182,7 +188,7 @@ export class SimSource implements Source {
         this.#rules.broken(`${this.process.name} seeks ${key}, which it does not own`);
       return -1;
     }
-    this.#positions.set(key, { offset, generation: ++this.#generation, soughtAtMs: nowMs });
+    this.#positions.set(key, { offset, epoch, generation: ++this.#generation, soughtAtMs: nowMs });
     return this.#generation;
   }
 
@@ -208,9 +214,10 @@ export class SimSource implements Source {
 
   /** Whether a fetch would be answered at once; one that waits for records is not worth its while here. */
   get #hasNews(): boolean {
-    for (const [key, { offset }] of this.#positions) {
+    for (const [key, { offset, epoch }] of this.#positions) {
       const log = this.#broker.logs.get(key)!;
-      if (offset !== log.end || log.topicId !== this.#owned.get(key)?.topicId) return true;
+      if (offset !== log.end || isCut(log, offset, epoch) || log.topicId !== this.#owned.get(key)?.topicId)
+        return true;
     }
     return false;
   }
@@ -232,9 +239,9 @@ export class SimSource implements Source {
     this.process.deliver(moment.float() * 30 + (moment.happens('slow', slow / 4) ? slowerMs : 0), () => {
       this.reservedBytes = 0;
       let left = bytes;
-      for (const { key, offset, generation, owned } of asked) {
+      for (const { key, owned, ...position } of asked) {
         if (this.#closed) return;
-        left -= this.#answer(key, offset, generation, owned?.topicId, left, left === bytes);
+        left -= this.#answer(key, position, owned?.topicId, left, left === bytes);
         if (left <= 0) return;
       }
     });
@@ -243,8 +250,7 @@ export class SimSource implements Source {
   /** Hands on what came for one topic-partition. @returns how many bytes. */
   #answer(
     key: TopicPartitionKey,
-    from: number,
-    generation: number,
+    { offset: from, epoch, generation }: Position,
     topicId: string | undefined,
     bytesMax: number,
     isFirst: boolean,
@@ -255,6 +261,13 @@ export class SimSource implements Source {
     if (isStale && !this.#rules.staleAnswers) return 0;
     if (log.topicId !== topicId) {
       if (!isStale) this.#topicIsGone(key);
+      return 0;
+    }
+    if (isCut(log, from, epoch)) {
+      if (isStale) return 0;
+      this.#positions.delete(key);
+      const end = log.epochEnd(epoch!);
+      this.#emit({ type: 'truncated', topicPartition: parseKey(key), generation, position: from, end });
       return 0;
     }
     const range = { start: log.start, end: log.end };
@@ -274,13 +287,16 @@ export class SimSource implements Source {
     const read = log.read(from, 1 + this.process.random.below(3), bytesMax);
     // A batch that does not fit comes only when nothing else does.
     if (!read || (read.records.length > bytesMax && !isFirst)) return 0;
-    const { records, next, aborted } = read;
-    const set = { ...parseKey(key), generation, from, next, records, aborted };
+    const { next, epochs } = read;
+    const set = { ...parseKey(key), generation, from, ...read };
     if (isStale) this.#stale.add(set);
-    else position.offset = next;
-    this.#allowed -= records.length;
+    else {
+      position.offset = next;
+      position.epoch = epochAt(epochs, next);
+    }
+    this.#allowed -= read.records.length;
     this.#emit({ type: 'records', set });
-    return records.length;
+    return read.records.length;
   }
 
   /** The real source notices at its next look at the metadata. */
@@ -307,11 +323,15 @@ export class SimSource implements Source {
     return found;
   }
 
-  commitOffsets(offsets: ReadonlyMap<TopicPartitionKey, number>, metadata: string): Promise<void> {
+  commitOffsets(
+    offsets: ReadonlyMap<TopicPartitionKey, number>,
+    metadata: string,
+    epochs: ReadonlyMap<TopicPartitionKey, number> = new Map(),
+  ): Promise<void> {
     const topicIds = new Map([...offsets.keys()].map((key) => [key, this.#topicIds.get(key)!]));
     const epoch = this.#epoch;
     return this.process.call('commit offsets', () =>
-      this.#broker.commitOffsets(this, epoch, topicIds, offsets, metadata),
+      this.#broker.commitOffsets(this, epoch, topicIds, offsets, { metadata, epochs }),
     );
   }
 
@@ -330,6 +350,20 @@ export class SimSource implements Source {
     return found;
   }
 
+  async epochEnds(
+    topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
+  ): Promise<Map<TopicPartitionKey, number>> {
+    const found = new Map(
+      topicPartitions.map((each): [TopicPartitionKey, number] => [
+        keyOf(each),
+        this.#broker.logs.get(keyOf(each))!.epochEnd(each.epoch),
+      ]),
+    );
+    // Where no log is ever cut the answer is always the same, and takes no time: those worlds are as they were without.
+    if (this.#rules.truncations) await this.process.clock.sleep(this.process.delayMs('epochs'));
+    return found;
+  }
+
   logRanges(): ReadonlyMap<TopicPartitionKey, LogRange> {
     return this.#ranges;
   }
@@ -338,4 +372,9 @@ export class SimSource implements Source {
     this.#closed = true;
     this.#broker.leave(this);
   }
+}
+
+/** Whether the record that was read before `offset` is not in the log any more. */
+function isCut(log: PartitionLog, offset: number, epoch: number | undefined): boolean {
+  return epoch !== undefined && log.epochEnd(epoch) < offset;
 }

@@ -5,7 +5,7 @@ import type { TableOptions } from '../../src/sink/options.ts';
 import type { SimBroker } from './broker.ts';
 import { CatalogServer } from './catalog-server.ts';
 import { entriesOf, type Live, manifestsOf, readLive, readMetadata } from './check.ts';
-import { type Contents, contentsAfter, emptyContents, expectedRows } from './contents.ts';
+import { type Contents, contentsAfter, eachRow, emptyContents, expectedRows } from './contents.ts';
 import type { Features } from './features.ts';
 import { NamedObjects } from './named-objects.ts';
 import type { PartitionLog, SimRecord } from './partition-log.ts';
@@ -181,13 +181,32 @@ export class Tables {
         `${life.options.table}: ${life.live.foreign} of ${contents.foreign} rows of others are there`,
       );
     for (const log of this.#broker.logsById.values()) {
-      const found = (life.live.offsets.get(log.id) ?? []).toSorted((a, b) => a - b);
+      const found = (life.live.numbers.get(log.id) ?? []).toSorted((a, b) => a - b);
       const expected = expectedRows(contents, log);
-      if (found.length !== expected.length || found.some((offset, i) => offset !== expected[i]))
+      if (found.length !== expected.length || found.some((number, i) => number !== expected[i]))
         throw new Error(
-          `${life.options.table} ${log.id}: ledger ${contents.next.get(log.id)}, ${difference(found, expected)}`,
+          `${life.options.table} ${log.id}: ledger ${contents.next.get(log.id)}, ${difference(this.#offsets(found), this.#offsets(expected))}`,
         );
     }
+  }
+
+  #offsets(numbers: readonly number[]): number[] {
+    return numbers.map((number) => this.#records[number]!.offset);
+  }
+
+  /** Topic-partitions of which the table holds records that Kafka has no more. */
+  lostInKafka(life: TableLife): TopicPartitionKey[] {
+    const { parts } = this.contents(life);
+    const resolution = this.resolution(life);
+    // With `skip` it goes on from where it was, as if all of it were still there.
+    const skipped = resolution.type === 'rolledBack' && life.options.onRollback === 'skip';
+    const landed = skipped ? resolution.property.ledger : undefined;
+    return [...this.#broker.logs].flatMap(([key, log]) => {
+      const last = parts.get(log.id)?.at(-1);
+      const epoch = landed ? landed.epochs.get(key) : last?.epoch;
+      const next = (landed ? landed.next.get(key) : last?.to) ?? 0;
+      return epoch !== undefined && log.epochEnd(epoch) < next ? [key] : [];
+    });
   }
 
   /** I3: below a group offset every record is in every table. */
@@ -210,17 +229,18 @@ export class Tables {
     const log = this.#broker.logs.get(key)!;
     // One whose columns come from records is made anew when there are any.
     if (!life) return log.rows(this.#passedOver(this.#dropped.has(table), log), to);
-    const live = new Set(life.live.offsets.get(log.id));
-    const excused = this.contents(life).excused.get(log.id) ?? [];
+    const live = new Set(life.live.numbers.get(log.id));
     const resolution = this.resolution(life);
     const skipped =
       resolution.type === 'rolledBack' && life.options.onRollback === 'skip'
         ? (resolution.property.ledger.next.get(key) ?? 0)
         : 0;
     const from = Math.max(skipped, this.#passedOver(life.isRemade, log));
-    return log
-      .rows(from, to)
-      .filter((offset) => !live.has(offset) && !excused.some(([a, b]) => offset >= a && offset < b));
+    const missing: number[] = [];
+    eachRow(this.contents(life), log, from, to, (offset, number) => {
+      if (!live.has(number)) missing.push(offset);
+    });
+    return missing;
   }
 
   /** What has not landed of the logs up to `targets`; '' when everything has. */

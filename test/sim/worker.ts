@@ -51,6 +51,7 @@ export class SimWorker {
     const ports = { clock: process.clock, random, log: this.#log() };
     this.source = new SimSource(broker, process, {
       staleAnswers: features.staleAnswers,
+      truncations: features.truncations,
       broken: (what) => world.broken(what),
     });
     const lanes = Array.from({ length: features.lanes }, () =>

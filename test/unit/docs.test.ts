@@ -1,8 +1,10 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../src/config/config.ts';
+import { certificate } from '../tools/certificates.ts';
 import { configurationPage } from '../tools/reference.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -28,6 +30,8 @@ const environment = {
   DATABASE_PASSWORD: 'x',
   CATALOG_CREDENTIAL: 'id:secret',
   CATALOG_TOKEN: 'x',
+  KEY_PASSWORD: 'x',
+  CLIENT_SECRET: 'x',
 };
 
 /** As GitHub names the headings of a page. */
@@ -64,6 +68,30 @@ tables: [{ table: a.t, topics: ["t"] }]
       () => parseConfig(rest + text, environment, '/etc/frazil', page),
       `${page}: ${text}`,
     ).not.toThrow();
+});
+
+test('every source in the documentation is valid in a configuration', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'frazil-docs-'));
+  const authority = certificate({ name: 'authority' });
+  const { cert, key } = certificate({ name: 'frazil', issuer: authority });
+  const files = {
+    'ca.pem': authority.cert,
+    'client.pem': cert,
+    'client.key': key,
+    password: 'x',
+    token: 'x',
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  const rest = `pipeline: p
+decode: { value: { format: json } }
+catalog: { type: sqlite, path: ./c.db, warehouse: ./wh }
+tables: [{ table: shop.orders, topics: ["orders"] }]
+`;
+  const sources = blocksOf('yaml').filter(({ text }) => text.startsWith('source:'));
+  expect(sources.length).toBeGreaterThan(5);
+  for (const { page, text } of sources)
+    expect(() => parseConfig(rest + text, environment, folder, page), `${page}: ${text}`).not.toThrow();
+  rmSync(folder, { recursive: true });
 });
 
 test('every policy in the documentation is JSON', () => {

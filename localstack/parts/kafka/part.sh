@@ -1,16 +1,24 @@
-# Kafka brokers that are controllers too (KRaft), as published on Maven Central.
+# Kafka brokers that are controllers too (KRaft), as published on Maven Central. One from before KRaft was
+# fit for use has a ZooKeeper in its process.
 # shellcheck shell=bash disable=SC2030,SC2031,SC2034,SC2086,SC2154,SC2164
-part_version=4.4.0
+usual_version=4.4.0
+part_version=$usual_version
 part_java=17
 classes=-XX:SharedArchiveFile=classes.jsa
-part_options='port=19092 brokers=1 property='
+part_options="port=19092 brokers=1 version=$part_version property="
 part_remembers='broker_ports controller_ports cluster_id'
 
 part_install() {
   mvn_quietly -f "$stack/parts/kafka/pom.xml" -Dkafka.version=$part_version \
-    org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DoutputDirectory="$1/lib" &&
-    record_classes "$1"
+    org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DoutputDirectory="$1/lib" || return 1
+  if needs_zookeeper; then
+    "$(java_bin "$part_java" javac)/javac" -cp "$1/lib/*" -d "$1/classes" "$stack/parts/kafka/WithZooKeeper.java"
+  elif [ "$part_version" = "$usual_version" ]; then
+    record_classes "$1" # others are started too seldom for that
+  fi
 }
+
+needs_zookeeper() { case $part_version in 2.* | 3.[0-2].*) ;; *) return 1 ;; esac }
 
 # A trial run, which writes down the classes that a broker loads: with these at hand it starts in half
 # the time. (Java accepts the record only if its class path reads the same, hence the relative one.)
@@ -30,6 +38,7 @@ record_classes() (
 
 part_configure() {
   case $brokers in 1 | 3) ;; *) fail "--brokers takes 1 or 3" ;; esac
+  [ "$brokers" = 1 ] || ! needs_zookeeper || fail "Kafka $part_version runs as one broker here"
   if [ "$port" = 0 ]; then
     local free
     free=$(tool free-ports $((2 * brokers)) | xargs)
@@ -65,6 +74,11 @@ part_start() {
   [ "$brokers" = 1 ] || heap=-Xmx512m
   server_properties "$1" >"$properties"
   cd "$installed"
+  if needs_zookeeper; then
+    exec "$java" -Xmx512m -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$stack/parts/kafka/log4j2.properties" \
+      -cp 'classes:lib/*' WithZooKeeper "$(nth "$1" "$controller_ports")" "$folder/$1/zookeeper" "$properties"
+  fi
+  [ -e classes.jsa ] || [ "$part_version" = "$usual_version" ] || classes=
   if [ ! -e "$folder/$1/formatted" ]; then
     "$java" -XX:TieredStopAtLevel=1 -Dlog4j2.level=error -cp 'lib/*' kafka.tools.StorageTool format \
       --cluster-id "$cluster_id" --config "$properties" --ignore-formatted
@@ -80,13 +94,23 @@ server_properties() {
     voters="$voters${voters:+,}$unit@127.0.0.1:$(nth "$unit" "$controller_ports")"
   done
   [ "$brokers" = 1 ] || { replicas=3 in_sync=2; }
-  cat <<PROPERTIES
+  if needs_zookeeper; then
+    cat <<PROPERTIES
+broker.id=$1
+zookeeper.connect=127.0.0.1:$(nth "$1" "$controller_ports")
+listeners=PLAINTEXT://127.0.0.1:$(nth "$1" "$broker_ports")
+PROPERTIES
+  else
+    cat <<PROPERTIES
 process.roles=broker,controller
 node.id=$1
-broker.rack=rack-$1
 controller.quorum.voters=$voters
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:$(nth "$1" "$broker_ports"),CONTROLLER://127.0.0.1:$(nth "$1" "$controller_ports")
+PROPERTIES
+  fi
+  cat <<PROPERTIES
+broker.rack=rack-$1
 advertised.listeners=PLAINTEXT://127.0.0.1:$(nth "$1" "$broker_ports")
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=PLAINTEXT

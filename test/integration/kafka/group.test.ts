@@ -1,123 +1,23 @@
 import { afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { systemClock } from '../../../src/base/clock.ts';
-import { silentLog } from '../../../src/base/log.ts';
-import { systemRandom } from '../../../src/base/random.ts';
-import { KafkaSource } from '../../../src/kafka/kafka-source.ts';
-import type { SourceEvent } from '../../../src/kafka/source.ts';
 import { keyOf } from '../../../src/kafka/topic-partition.ts';
-import { Wire } from '../../../src/kafka/wire.ts';
+import type { Wire } from '../../../src/kafka/wire.ts';
 import { java } from '../../tools/java.ts';
-import { createTopic, partitionsOf, Reading, until } from './reading.ts';
+import { Members } from './members.ts';
+import { until } from './reading.ts';
 
 const brokers = inject('brokers');
 const sessionMs = 3_000;
 
 beforeAll(() => java.call('configure', { brokers }));
 
-/** A worker of a group that gives up at once what it is asked for, unless it is told to hold it. */
-class Member extends Reading {
-  readonly name: string;
-  readonly wire: Wire;
-  holds = false;
-
-  constructor(name: string, group: string, topic: string, rebalanceTimeoutMs: number) {
-    const wire = new Wire({ brokers: brokers.split(','), clientId: name }, systemClock);
-    super(
-      new KafkaSource(
-        { group, topics: [topic], rebalanceTimeoutMs },
-        { wire, clock: systemClock, random: systemRandom, log: silentLog },
-      ),
-    );
-    this.name = name;
-    this.wire = wire;
-  }
-
-  get keys(): string[] {
-    return [...this.owned.keys()].sort();
-  }
-}
-
-/** Members of one group; notes whenever a partition is owned by two of them. */
-class Members {
-  readonly group: string;
-  readonly topic: string;
-  readonly all: Member[] = [];
-  readonly overlaps: string[] = [];
-
-  constructor(topic: string) {
-    this.topic = topic;
-    this.group = `group-${topic}`;
-  }
-
-  async create(partitions: number): Promise<void> {
-    await createTopic(brokers, this.topic, partitions);
-    await java.call('alterGroupConfig', {
-      group: this.group,
-      configs: { 'consumer.session.timeout.ms': sessionMs, 'consumer.heartbeat.interval.ms': 500 },
-    });
-  }
-
-  async add(name: string, rebalanceTimeoutMs = 60_000): Promise<Member> {
-    const member = new Member(name, this.group, this.topic, rebalanceTimeoutMs);
-    this.all.push(member);
-    member.onEvent = (event) => this.#onEvent(member, event);
-    await member.start();
-    return member;
-  }
-
-  #onEvent(member: Member, event: SourceEvent): void {
-    if (event.type === 'revoked' && !member.holds) member.release(event.topicPartitions);
-    if (event.type !== 'assigned') return;
-    for (const key of event.topicPartitions.map(keyOf))
-      for (const other of this.all)
-        if (other !== member && other.owned.has(key))
-          this.overlaps.push(`${key}: ${other.name}, ${member.name}`);
-  }
-
-  get owned(): string[] {
-    return this.all.flatMap((member) => member.keys).sort();
-  }
-
-  /** Waits until every partition has its one owner, and each member has about its share. */
-  async settled(members: readonly Member[], timeoutMs = 15_000): Promise<void> {
-    const partitions = (await partitionsOf(this.topic))
-      .map((partition) => `${this.topic}-${partition}`)
-      .sort();
-    const least = Math.floor(partitions.length / members.length);
-    await until(
-      () =>
-        members.flatMap(({ keys }) => keys).length === partitions.length &&
-        members.every(({ keys }) => keys.length >= least),
-      () => `each of ${members.length} has its share: ${JSON.stringify(members.map(({ keys }) => keys))}`,
-      timeoutMs,
-    );
-    expect(members.flatMap(({ keys }) => keys).sort()).toEqual(partitions);
-    expect(this.overlaps).toEqual([]);
-  }
-
-  /** It is gone without a word, as after SIGKILL. */
-  async kill(member: Member): Promise<void> {
-    await member.wire.close();
-    this.all.splice(this.all.indexOf(member), 1);
-    member.onEvent = () => {};
-    killed.push(member);
-  }
-
-  async leave(member: Member): Promise<void> {
-    this.all.splice(this.all.indexOf(member), 1);
-    await member.source.close();
-  }
-}
-
-const killed: Member[] = [];
 let members: Members;
-afterEach(async () => {
-  await Promise.all([...members.all, ...killed.splice(0)].map((member) => member.source.close()));
-});
+afterEach(() => members.close());
 
 async function groupOf(topic: string, partitions: number): Promise<Members> {
-  members = new Members(topic);
+  members = new Members(brokers, topic, { protocol: 'consumer' });
   await members.create(partitions);
+  await members.configure(sessionMs);
   return members;
 }
 
@@ -166,7 +66,7 @@ test('what is revoked goes to another only when it was released, and then soon',
 
 test('a member that never releases is fenced in the end, and joins again', async () => {
   await groupOf('stubborn', 4);
-  const a = await members.add('a', 3_000);
+  const a = await members.add('a', { rebalanceTimeoutMs: 3_000 });
   await members.settled([a]);
   a.holds = true;
   const b = await members.add('b');
@@ -279,5 +179,31 @@ describe('partitions', () => {
     const ids = a.of('assigned').map(({ topicPartitions }) => topicPartitions[0]!.topicId);
     expect(new Set(ids).size).toBe(ids.length);
     expect(a.offsets.get('anew-in-group-0')).toEqual([0, 1]);
+  });
+});
+
+describe('a static member', () => {
+  test('gets its partitions back after a restart, which the others do not notice', async () => {
+    await groupOf('static-consumer', 6);
+    const a = await members.add('a', { instanceId: 'one' });
+    const b = await members.add('b', { instanceId: 'two' });
+    await members.settled([a, b]);
+    const before = [...b.keys];
+    const noticed = a.events.length;
+    await members.leave(b);
+    const again = await members.add('b again', { instanceId: 'two' });
+    await until(() => again.keys.length > 0, 'it has its partitions', sessionMs);
+    expect(again.keys).toEqual(before);
+    expect(a.events.slice(noticed)).toEqual([]);
+  });
+
+  test('that was killed waits for the end of its own session', async () => {
+    await groupOf('static-killed', 2);
+    const a = await members.add('a', { instanceId: 'one' });
+    await members.settled([a]);
+    await members.kill(a);
+    const again = await members.add('a again', { instanceId: 'one' });
+    await members.settled([again], sessionMs + 3_000);
+    expect(again.of('failed')).toEqual([]);
   });
 });

@@ -89,7 +89,9 @@ describe('offsets of a log', () => {
     expect([...reading.source.logRanges()]).toEqual([]);
     reading.seek([{ topic, partition: 0 }], 2);
     await until(() => reading.offsets.has('ranges-0'), 'the record is read');
-    expect([...reading.source.logRanges()]).toEqual([['ranges-0', { start: 2, end: 3 }]]);
+    expect([...reading.source.logRanges()]).toMatchObject([
+      ['ranges-0', { start: 2, end: 3, highWatermark: 3, position: 3 }],
+    ]);
   });
 });
 
@@ -239,7 +241,7 @@ describe('a broker', () => {
     opened.push(source);
     const startMs = Date.now();
     await expect(source.start(() => {})).rejects.toThrow(
-      new RegExp(`asking for the metadata of orders: .*127.0.0.1:${port}`),
+      `connecting to 127.0.0.1:${port}: connect ECONNREFUSED`,
     );
     expect(Date.now() - startMs).toBeLessThan(5_000);
   });
@@ -251,7 +253,9 @@ describe('a broker', () => {
     try {
       const source = openSource(`127.0.0.1:${port}`, fixed('orders', 0), { clock: fastClock(100) });
       opened.push(source);
-      await expect(source.start(() => {})).rejects.toThrow('asking for the metadata of orders: ');
+      await expect(source.start(() => {})).rejects.toThrow(
+        `connecting to 127.0.0.1:${port}: the broker ended the connection without an answer`,
+      );
     } finally {
       server.close();
     }

@@ -116,7 +116,7 @@ describe('three brokers', () => {
         bytesMin: 1,
         bytesMax: 1024 * 1024,
         partitionBytesMax: 1024,
-        topics: [{ topicId, partitions: leaders.map((_, partition) => ({ partition, offset: 0 })) }],
+        topics: [{ topic, topicId, partitions: leaders.map((_, partition) => ({ partition, offset: 0 })) }],
       };
       for (const [id, broker] of metadata.brokers) {
         const right = leaders.map((leader, partition) => [partition, leader === id ? 0 : 6]);

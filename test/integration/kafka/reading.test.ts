@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { produceOrders } from '../../../localstack/produce.ts';
+import { parseKey } from '../../../src/kafka/topic-partition.ts';
 import { java } from '../../tools/java.ts';
-import { createTopic, type Dump, dumped, readTopic } from './reading.ts';
+import { createTopic, type Dump, dumped, openSource, readTopic, until } from './reading.ts';
 
 const brokers = inject('brokers');
 const registry = inject('registry');
@@ -181,4 +182,40 @@ describe('records', () => {
     await java.call('createTopic', { topic, partitions: 3 });
     expect(await agrees(topic)).toBe(0);
   });
+});
+
+test('of 1,000 partitions each has its turn before any has a second, however much one of them has', async () => {
+  const topic = 'thousand';
+  const count = 1_000;
+  await createTopic(brokers, topic, count);
+  await java.call('produceMany', { topic, count: 20 * count });
+  // One has more than an answer takes.
+  await java.call('produceMany', { topic, count: 3_000, partitions: 1, valueBytes: 1_000 });
+  const numbers = [...new Array(count).keys()];
+  const options = { group: topic, topics: [topic], partitions: { [topic]: numbers } };
+  const source = openSource(brokers, options);
+  try {
+    const turns: number[] = [];
+    const left = new Map<number, number>();
+    const { topicPartitions } = await source.start((event) => {
+      if (event.type !== 'records') return;
+      const { partition, next } = event.set;
+      turns.push(partition);
+      if (next >= left.get(partition)!) left.delete(partition);
+      source.allow(sparing.allowed);
+    });
+    for (const [key, end] of await source.listOffsets(topicPartitions, 'latest'))
+      left.set(parseKey(key).partition, end);
+    for (const topicPartition of topicPartitions) source.seek(topicPartition, 0);
+    source.allow(sparing.allowed);
+    await until(
+      () => left.size === 0,
+      () => `${left.size} partitions are read to their end`,
+      60_000,
+    );
+    expect(new Set(turns.slice(0, count)).size).toBeGreaterThan(count * 0.98);
+    expect(turns.length).toBeGreaterThan(count + 3);
+  } finally {
+    await source.close();
+  }
 });

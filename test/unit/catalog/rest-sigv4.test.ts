@@ -1,7 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { FatalError, TransientError } from '../../../src/base/errors.ts';
-import type { HttpRequest } from '../../../src/catalog/rest-http.ts';
+import type { HttpRequest } from '../../../src/base/http.ts';
 import { defaultSigner, sigv4Authorizer } from '../../../src/catalog/rest-sigv4.ts';
 
 // Those of AWS's test suite for Signature Version 4.

@@ -44,9 +44,15 @@ test('a short configuration is enough: the rest has defaults', () => {
     source: {
       brokers: ['kafka:9092'],
       topics: ['orders'],
+      groupProtocol: 'auto',
+      assignors: ['cooperative-sticky'],
+      sessionTimeout: 45_000,
       startAt: 'earliest',
+      batchBytesMax: 100_000_000,
       onGap: 'halt',
       onTopicRecreated: 'halt',
+      onTruncation: 'halt',
+      accessGrace: 15_000,
     },
     decode: {
       key: { format: 'bytes' },
@@ -85,6 +91,7 @@ source:
   startAt: 2026-03-01T12:00:00+02:00
   onGap: skip
   onTopicRecreated: restart
+  onTruncation: skip
 decode:
   key: { format: string }
   value: { format: json, envelope: connect, epoch: us }
@@ -119,8 +126,10 @@ shutdown: { grace: 0s }
       brokers: ['a:9092', 'b:9093'],
       partitions: { orders: [0, 2] },
       startAt: Date.UTC(2026, 2, 1, 10),
+      batchBytesMax: 100_000_000,
       onGap: 'skip',
       onTopicRecreated: 'restart',
+      onTruncation: 'skip',
     },
     decode: { key: { format: 'string' }, value: { envelope: 'connect', epoch: 'us' }, onError: 'skip' },
     catalog: { path: '/var/catalog.db', name: 'lake', warehouse: 'file:///var/wh' },

@@ -20,7 +20,9 @@ function wellCluster(): Cluster {
         [1, a],
         [2, b],
       ]),
-      topics: new Map(topics.map((topic) => [topic, { topic, topicId: 't1', leaders: [1, 2] }])),
+      topics: new Map(
+        topics.map((topic) => [topic, { topic, topicId: 't1', leaders: [1, 2], epochs: [0, 0] }]),
+      ),
     }),
     coordinator: async () => b,
     config: async () => '604800000',
@@ -29,7 +31,9 @@ function wellCluster(): Cluster {
         partitions.map((partition) => ({ topic, partition, offset: 7 })),
       ),
     offsetFetch: async () => [],
-    fetch: async () => ({ throttleMs: 0, errorCode: 0, partitions: [] }),
+    fetch: async () => ({ throttleMs: 0, errorCode: 0, sessionId: 0, partitions: [] }),
+    mayRead: async () => {},
+    access: { principal: undefined, grace: { lasts: () => false } },
   };
 }
 
@@ -103,20 +107,21 @@ describe('a topic', () => {
       fetch: async () => ({
         throttleMs: 0,
         errorCode: 0,
+        sessionId: 0,
         partitions: [{ errorCode: 29 }] as never,
       }),
     };
     expect(await topic(unreadable)).toMatchObject({
       status: 'failed',
       found:
-        'reading topic orders: TOPIC_AUTHORIZATION_FAILED: grant this principal READ and DESCRIBE on the topic',
+        'reading topic orders: TOPIC_AUTHORIZATION_FAILED on topic orders: grant this principal READ and DESCRIBE on the topic',
     });
   });
 
   test('with a partition that has no leader', async () => {
     const headless = onlyTopic(async (topics) => ({
       ...(await wellCluster().metadata(topics)),
-      topics: new Map([['orders', { topic: 'orders', topicId: 't1', leaders: [1, -1] }]]),
+      topics: new Map([['orders', { topic: 'orders', topicId: 't1', leaders: [1, -1], epochs: [0, 0] }]]),
     }));
     expect(await topic(headless)).toMatchObject({
       status: 'warning',
@@ -147,7 +152,7 @@ describe('a topic', () => {
     const secret = { config: () => Promise.reject(refused('TOPIC_AUTHORIZATION_FAILED')) };
     expect(await topic(secret)).toMatchObject({
       status: 'ok',
-      found: '2 partitions, readable; retention.ms is not told',
+      found: '2 partitions, readable; retention.ms is not told (DESCRIBE_CONFIGS on the topic would show it)',
     });
   });
 });

@@ -42,8 +42,8 @@ describe('an error of the library', () => {
       'fetching',
       libraryError('PLT_KFK_AUTHENTICATION', 'SASL authentication failed.'),
     );
-    expect([(ours as KafkaError).id, isRetryable(ours)]).toEqual(['SASL_AUTHENTICATION_FAILED', false]);
-    expect(ours.message).toBe('fetching: SASL authentication failed: check user name and password');
+    expect([(ours as KafkaError).id, isRetryable(ours)]).toEqual(['REFUSED', false]);
+    expect(ours.message).toBe('fetching: SASL authentication failed: check source.sasl');
   });
 
   test.each([

@@ -1,7 +1,11 @@
 import { Reader, Writer } from '@platformatic/kafka';
 import { expect, test } from 'vitest';
 import { AssertionError } from '../../../src/base/assert.ts';
-import { type FetchResponse, parseFetchResponse } from '../../../src/kafka/fetch-response.ts';
+import {
+  type FetchResponse,
+  namedFetchResponseParser,
+  parseFetchResponse,
+} from '../../../src/kafka/fetch-response.ts';
 import { batch } from './record-sets.ts';
 
 const topicId = '0123abcd-4567-89ef-0123-456789abcdef';
@@ -74,12 +78,12 @@ function parse(bytes: Buffer): FetchResponse {
 }
 
 test('an answer without topics', () => {
-  expect(parse(head(0).noTags().all)).toEqual({ throttleMs: 0, errorCode: 0, partitions: [] });
+  expect(parse(head(0).noTags().all)).toEqual({ throttleMs: 0, errorCode: 0, sessionId: 0, partitions: [] });
 });
 
 test('throttle time and error of the whole answer', () => {
   const bytes = new Bytes().int(32, 1234).int(16, 71).int(32, 9).varint(1).noTags();
-  expect(parse(bytes.all)).toEqual({ throttleMs: 1234, errorCode: 71, partitions: [] });
+  expect(parse(bytes.all)).toEqual({ throttleMs: 1234, errorCode: 71, sessionId: 9, partitions: [] });
 });
 
 test('all fields of a partition', () => {
@@ -118,9 +122,20 @@ test('all fields of a partition', () => {
         { producerId: 2n ** 62n, firstOffset: 21 },
         { producerId: -1n, firstOffset: 30 },
       ],
+      preferredReplica: 2,
       records,
     },
   ]);
+});
+
+test('where the log parts from what was read is told in a tagged field, among others', () => {
+  const bytes = head(1).uuid(topicId).varint(2);
+  partition(bytes, 0, null).varint(3);
+  bytes.varint(0).varint(13).int(32, 4).int(64, 77).noTags();
+  bytes.varint(1).varint(9).int(32, 2).int(32, 9).noTags();
+  bytes.varint(9).varint(1).raw(Buffer.of(1));
+  const [fetched] = parse(bytes.noTags().noTags().all).partitions;
+  expect(fetched!.divergingEnd).toBe(77);
 });
 
 test('null records are no records, and a null index is none', () => {
@@ -157,6 +172,26 @@ test('partitions of several topics, with tagged fields wherever there may be som
     [topicId, 1, sets[1]],
     [other, 2, sets[2]],
   ]);
+});
+
+test('topics that have only names are those that were asked for', () => {
+  const named = (bytes: Bytes, topic: string): Bytes =>
+    bytes
+      .varint(topic.length + 1)
+      .raw(Buffer.from(topic))
+      .varint(2);
+  const records = batch(3, 1);
+  const bytes = partition(named(head(2), 'orders'), 5, records)
+    .noTags()
+    .noTags();
+  partition(named(bytes, 'strange'), 6, null).noTags().noTags().noTags();
+  const parser = namedFetchResponseParser([{ topic: 'orders', topicId }]);
+  const { partitions } = parser(1, 1, 12, Reader.from(bytes.all));
+  expect(partitions.map(({ topicId: id, partition: p }) => [id, p])).toEqual([
+    [topicId, 5],
+    ['', 6],
+  ]);
+  expect(partitions[0]!.records).toEqual(records);
 });
 
 test('an answer that came in pieces is read behind what was read already', () => {

@@ -2,10 +2,11 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { FatalError, TransientError } from '../../../src/base/errors.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
+import type { FetchRequest } from '../../../src/kafka/fetch-request.ts';
 import type { FetchedPartition, FetchResponse } from '../../../src/kafka/fetch-response.ts';
 import { Fetcher } from '../../../src/kafka/fetcher.ts';
 import type { LogRange, RecordSet, SourceEvent } from '../../../src/kafka/source.ts';
-import type { ClusterMetadata, FetchRequest, Wire } from '../../../src/kafka/wire.ts';
+import type { ClusterMetadata, Wire } from '../../../src/kafka/wire.ts';
 import { ManualClock, settle } from '../base/clock.ts';
 import { batch, offsetsOf, readAll } from './record-sets.ts';
 
@@ -42,7 +43,7 @@ class Cluster {
             broker: broker.host,
             request,
             answer: (response) => {
-              resolve({ throttleMs: 0, errorCode: 0, partitions: [], ...response });
+              resolve({ throttleMs: 0, errorCode: 0, sessionId: 0, partitions: [], ...response });
               return settle();
             },
             fail: (error) => {
@@ -71,9 +72,9 @@ class Cluster {
     });
   }
 
-  seek(topic: string, partition: number, offset: number): number {
+  seek(topic: string, partition: number, offset: number, epoch?: number): number {
     const { topicId } = this.metadata.topics.get(topic)!;
-    return this.fetcher.seek({ topic, partition, topicId }, offset);
+    return this.fetcher.seek({ topic, partition, topicId }, offset, epoch);
   }
 
   get sets(): RecordSet[] {
@@ -86,13 +87,18 @@ class Cluster {
   }
 }
 
-function metadataOf(topics: Record<string, { id: string; leaders: number[] }>): ClusterMetadata {
+function metadataOf(
+  topics: Record<string, { id: string; leaders: number[]; epochs?: number[] }>,
+): ClusterMetadata {
   const nodes = [1, 2, 3].map((id) => [id, { host: `broker-${id}`, port: 9092 }] as const);
   return {
     clusterId: 'cluster',
     brokers: new Map(nodes),
     topics: new Map(
-      Object.entries(topics).map(([topic, { id, leaders }]) => [topic, { topic, topicId: id, leaders }]),
+      Object.entries(topics).map(([topic, { id, leaders, epochs = leaders.map(() => 0) }]) => [
+        topic,
+        { topic, topicId: id, leaders, epochs },
+      ]),
     ),
   };
 }
@@ -106,6 +112,7 @@ function part(topicId: string, partition: number, records: Buffer, more: Partial
     lastStableOffset: 900,
     logStartOffset: 0,
     aborted: null,
+    preferredReplica: -1,
     records,
     ...more,
   };
@@ -318,7 +325,7 @@ describe('what is allowed', () => {
     cluster.fetcher.allow(300_000.7);
     expect(cluster.asked.length).toBe(2);
     expect(positions(cluster.last)).toEqual(['o-0 1']);
-    expect(cluster.last.request).toMatchObject({ bytesMax: 300_000, partitionBytesMax: 300_000 });
+    expect(cluster.last.request).toMatchObject({ bytesMax: 300_000 });
   });
 
   test('is used up by what comes', async () => {
@@ -383,7 +390,9 @@ describe('answers for nobody', () => {
     cluster.seek('orders', 1, 5);
     await cluster.last.answer({});
     await cluster.last.answer({ partitions: [part('o', 1, nothing)] });
-    expect([...cluster.fetcher.logRanges]).toEqual([['orders-1', { start: 0, end: 900 }]]);
+    expect([...cluster.fetcher.logRanges]).toMatchObject([
+      ['orders-1', { start: 0, end: 900, highWatermark: 1000 }],
+    ]);
     cluster.fetcher.stop([{ topic: 'orders', partition: 0 }]);
     cluster.fetcher.stop([{ topic: 'orders', partition: 1 }]);
     await cluster.last.answer({
@@ -438,6 +447,51 @@ describe('answers for nobody', () => {
       partitions: [part('other', 0, batch(5, 1)), part('o', 1, batch(5, 1)), part('o', 0, batch(5, 1))],
     });
     expect(cluster.sets.map(({ topic, partition }) => [topic, partition])).toEqual([['orders', 0]]);
+  });
+});
+
+describe('leader epochs', () => {
+  const asked = (): unknown[] =>
+    cluster.last.request.topics.flatMap(({ partitions }) =>
+      partitions.map(({ partition, offset, epoch, leaderEpoch }) => [partition, offset, epoch, leaderEpoch]),
+    );
+
+  test('of the record before the position and of the leader go with every request', async () => {
+    cluster.metadata = metadataOf({ orders: { id: 'o', leaders: [1, 1, 2], epochs: [7, 8, 9] } });
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    cluster.seek('orders', 1, 6, 3);
+    await cluster.last.answer({});
+    expect(asked()).toEqual([
+      [0, 5, undefined, 7],
+      [1, 6, 3, 8],
+    ]);
+    const set = Buffer.concat([batch(5, 2, { leaderEpoch: 4 }), batch(7, 1, { leaderEpoch: 7 })]);
+    await cluster.last.answer({ partitions: [part('o', 0, set)] });
+    expect(cluster.sets[0]!.epochs).toEqual([
+      { offset: 5, epoch: 4 },
+      { offset: 7, epoch: 7 },
+    ]);
+    expect(asked()).toContainEqual([0, 8, 7, 7]);
+  });
+
+  test('that part from the log’s are told once, and not fetched again until the position is sought', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    const generation = cluster.seek('orders', 0, 50, 3);
+    await cluster.last.answer({ partitions: [part('o', 0, nothing, { divergingEnd: 40 })] });
+    expect(cluster.events).toEqual([
+      {
+        type: 'truncated',
+        topicPartition: { topic: 'orders', partition: 0 },
+        generation,
+        position: 50,
+        end: 40,
+      },
+    ]);
+    await cluster.clock.pass(10_000);
+    expect(cluster.asked.length).toBe(1);
+    cluster.seek('orders', 0, 40);
+    expect(positions(cluster.last)).toEqual(['o-0 40']);
   });
 });
 
@@ -557,7 +611,7 @@ describe('errors', () => {
       error: {
         id: 'TOPIC_AUTHORIZATION_FAILED',
         message:
-          'fetching orders-0 from offset 5: TOPIC_AUTHORIZATION_FAILED: grant this principal READ and DESCRIBE on the topic',
+          'fetching orders-0 from offset 5: TOPIC_AUTHORIZATION_FAILED on topic orders: grant this principal READ and DESCRIBE on the topic',
       },
     });
     expect(cluster.asked.length).toBe(2);
@@ -746,5 +800,82 @@ describe('a topic that was deleted', () => {
       await cluster.clock.pass(20_000);
     }
     expect(cluster.events).toEqual([]);
+  });
+});
+
+describe('an incremental session', () => {
+  test('names what has changed since the last request, per broker', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    cluster.seek('orders', 1, 6);
+    await cluster.last.answer({ sessionId: 8 });
+    expect(positions(cluster.last)).toEqual(['o-1 6']);
+    await cluster.last.answer({ sessionId: 8, partitions: [part('o', 0, batch(5, 2))] });
+    expect([cluster.last.request.session, positions(cluster.last)]).toEqual([{ id: 8, epoch: 2 }, ['o-0 7']]);
+    cluster.fetcher.stop([{ topic: 'orders', partition: 1 }]);
+    await cluster.last.answer({ sessionId: 8 });
+    expect(cluster.last.request.forgotten).toMatchObject([{ topic: 'orders', partitions: [1] }]);
+  });
+
+  test.each([70, 71, 106])(
+    'that the broker refuses (%i) is begun anew at once, and nobody hears of it',
+    async (errorCode) => {
+      cluster.fetcher.allow(64 * mebibyte);
+      cluster.seek('orders', 0, 5);
+      await cluster.last.answer({ sessionId: 8 });
+      await cluster.last.answer({ sessionId: 8, errorCode });
+      expect([cluster.last.request.session, positions(cluster.last)]).toEqual([
+        { id: 0, epoch: 0 },
+        ['o-0 5'],
+      ]);
+      expect([cluster.events, cluster.refreshes]).toEqual([[], 0]);
+    },
+  );
+
+  test('is begun anew when a request had no answer', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    await cluster.last.answer({ sessionId: 8 });
+    await cluster.last.fail(new TransientError('the connection was closed'));
+    await cluster.clock.pass(1_000);
+    expect([cluster.last.request.session, positions(cluster.last)]).toEqual([{ id: 8, epoch: 0 }, ['o-0 5']]);
+  });
+});
+
+describe('a replica that is nearer than the leader', () => {
+  const near = (preferredReplica: number) => ({ partitions: [part('o', 0, nothing, { preferredReplica })] });
+
+  test('is fetched from when the leader says so, and the leader is asked again after some minutes', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    await cluster.last.answer(near(3));
+    expect([cluster.last.broker, positions(cluster.last)]).toEqual(['broker-3', ['o-0 5']]);
+    await cluster.last.answer({ partitions: [part('o', 0, batch(5, 2))] });
+    expect([cluster.last.broker, positions(cluster.last)]).toEqual(['broker-3', ['o-0 7']]);
+    await cluster.clock.pass(6 * 60_000);
+    await cluster.last.answer({});
+    expect([cluster.last.broker, positions(cluster.last)]).toEqual(['broker-1', ['o-0 7']]);
+  });
+
+  test.each([
+    ['that a position is outside of the log', { errorCode: errorCodes.outOfRange }],
+    ['that it knows no such partition', { errorCode: 3 }],
+    ['that the log was cut', { divergingEnd: 4 }],
+  ])('is not believed %s: the leader is asked', async (_what, answer) => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    await cluster.last.answer(near(3));
+    await cluster.last.answer({ partitions: [part('o', 0, nothing, answer)] });
+    expect([cluster.last.broker, positions(cluster.last)]).toEqual(['broker-1', ['o-0 5']]);
+    expect(cluster.events).toEqual([]);
+  });
+
+  test('that is away is not waited for', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    await cluster.last.answer(near(3));
+    await cluster.last.fail(new TransientError('the connection was closed'));
+    await cluster.clock.pass(1_000);
+    expect(cluster.last.broker).toBe('broker-1');
   });
 });

@@ -1,11 +1,14 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { FatalError } from '../../../src/base/errors.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { seededRandom } from '../../../src/base/random.ts';
-import { KafkaError } from '../../../src/kafka/errors.ts';
+import type { JoinAnswer, JoinRequest } from '../../../src/kafka/classic-group.ts';
+import { KafkaError, UnsupportedRequestError } from '../../../src/kafka/errors.ts';
+import type { GroupMember } from '../../../src/kafka/group.ts';
 import { KafkaSource, type KafkaSourceOptions } from '../../../src/kafka/kafka-source.ts';
 import type { SourceEvent } from '../../../src/kafka/source.ts';
 import { keyOf, parseKey } from '../../../src/kafka/topic-partition.ts';
-import type { ClusterMetadata, Wire } from '../../../src/kafka/wire.ts';
+import type { ClusterMetadata, GroupHeartbeat, GroupHeartbeatAnswer, Wire } from '../../../src/kafka/wire.ts';
 import { ManualClock, settle } from '../base/clock.ts';
 
 function refusal(id: string): KafkaError {
@@ -18,6 +21,8 @@ class FakeWire {
   /** Errors that the next requests of a kind end with. */
   readonly refusals = new Map<string, Error[]>();
   leaders = [1, 2, 1];
+  epochs = [0, 0, 0];
+  readonly topicIds = new Map<string, string>();
   coordinatorNode = 1;
   offsets: Record<string, number> = {};
   committed: unknown[] = [];
@@ -38,7 +43,10 @@ class FakeWire {
       clusterId: 'cluster-1',
       brokers: new Map([1, 2].map((node) => [node, { host: `b${node}`, port: 9092 }])),
       topics: new Map(
-        topics.map((topic) => [topic, { topic, topicId: `id-${topic}`, leaders: [...this.leaders] }]),
+        topics.map((topic) => {
+          const [leaders, epochs] = [[...this.leaders], [...this.epochs]];
+          return [topic, { topic, topicId: this.topicIds.get(topic) ?? `id-${topic}`, leaders, epochs }];
+        }),
       ),
     };
   }
@@ -63,6 +71,20 @@ class FakeWire {
     );
   }
 
+  async offsetForLeaderEpoch(
+    { host }: { host: string },
+    topics: { topic: string; partitions: { partition: number; epoch: number; leaderEpoch: number }[] }[],
+  ): Promise<{ topic: string; partition: number; end: number }[]> {
+    await this.#ask('offsetForLeaderEpoch', `${host} ${JSON.stringify(topics[0]!.partitions)}`);
+    return topics.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, epoch }) => ({
+        topic,
+        partition,
+        end: partition === 2 ? -1 : epoch * 10,
+      })),
+    );
+  }
+
   async offsetFetch({ host }: { host: string }, group: string): Promise<unknown[]> {
     await this.#ask('offsetFetch', `${host} ${group}`);
     return this.committed;
@@ -70,6 +92,44 @@ class FakeWire {
 
   async offsetCommit({ host }: { host: string }, ...args: unknown[]): Promise<void> {
     await this.#ask('offsetCommit', `${host} ${JSON.stringify(args)}`);
+  }
+
+  // ---- membership: of either protocol, as the only member ----
+
+  async groupHeartbeat(_: unknown, group: string, beat: GroupHeartbeat): Promise<GroupHeartbeatAnswer> {
+    await this.#ask('groupHeartbeat', `${group} ${beat.memberEpoch} ${beat.instanceId}`);
+    const assignment = beat.memberEpoch === 0 ? [{ topicId: 'id-orders', partitions: [0, 1, 2] }] : null;
+    return { memberEpoch: 1, heartbeatIntervalMs: 5_000, assignment };
+  }
+
+  async joinGroup(_: unknown, group: string, request: JoinRequest): Promise<JoinAnswer> {
+    const { memberId, instanceId, sessionTimeoutMs, protocols } = request;
+    await this.#ask(
+      'joinGroup',
+      [group, memberId, instanceId, sessionTimeoutMs, ...protocols.map(({ name }) => name)].join(' '),
+    );
+    const members = [{ memberId: 'me', instanceId, metadata: protocols[0]!.metadata }];
+    const assignor = protocols[0]!.name;
+    return { memberId: 'me', generation: 7, assignor, leader: 'me', skipAssignment: false, members };
+  }
+
+  async syncGroup(...[, , , , assignments]: Parameters<Wire['syncGroup']>): Promise<Buffer> {
+    await this.#ask('syncGroup', '');
+    return assignments[0]!.assignment;
+  }
+
+  async heartbeat(): Promise<void> {
+    await this.#ask('heartbeat', '');
+  }
+
+  async leaveGroup(_: unknown, group: string, member: GroupMember): Promise<void> {
+    await this.#ask('leaveGroup', `${group} ${member.id}`);
+  }
+
+  async existingTopics(topics: readonly string[]): Promise<Map<string, object>> {
+    return new Map(
+      topics.map((topic) => [topic, { topicId: `id-${topic}`, partitions: this.leaders.length }]),
+    );
   }
 
   async close(): Promise<void> {
@@ -208,7 +268,7 @@ describe('offsets of the group', () => {
       { topic: 'a-b', partitions: [{ partition: 12, offset: 3 }] },
     ];
     expect(wire.asked.at(-1)).toBe(
-      `offsetCommit b1 ${JSON.stringify(['g', { id: '', epoch: -1 }, topics, 'meta'])}`,
+      `offsetCommit b1 ${JSON.stringify(['g', { id: '', epoch: -1, instanceId: null }, topics, 'meta'])}`,
     );
   });
 });
@@ -267,6 +327,90 @@ describe('offsets of logs', () => {
   });
 });
 
+describe('membership', () => {
+  /** What a member was told and asked while it joined. */
+  async function member(
+    membership: NonNullable<KafkaSourceOptions['membership']>,
+  ): Promise<{ source: KafkaSource; events: SourceEvent[] }> {
+    const events: SourceEvent[] = [];
+    const source = sourceOf({ partitions: undefined, membership });
+    await source.start((event) => events.push(event));
+    await settle();
+    return { source, events };
+  }
+  const assigned = {
+    type: 'assigned',
+    topicPartitions: all.map((topicPartition) => ({ ...topicPartition, topicId: 'id-orders' })),
+  };
+  const kinds = (): string[] => [...new Set(wire.asked.map((text) => text.split(' ')[0]!))];
+
+  test('is by the newer protocol where the brokers have it', async () => {
+    const { events, source } = await member({});
+    expect(events).toEqual([assigned]);
+    expect(kinds()).toEqual(['metadata', 'coordinator', 'groupHeartbeat']);
+    await source.close();
+  });
+
+  test.each([
+    ['the brokers do not know it', new KafkaError('heartbeat', 'UNSUPPORTED_VERSION', 'no', undefined)],
+    ['the group stays a classic one', new KafkaError('heartbeat', 'GROUP_ID_NOT_FOUND', 'no', undefined)],
+    [
+      'there is no version of it',
+      new FatalError('heartbeat', { cause: new UnsupportedRequestError('no version') }),
+    ],
+  ])('is by the classic protocol when %s, unless that was ruled out', async (_, error) => {
+    wire.refuse('groupHeartbeat', error);
+    const { events, source } = await member({ protocol: 'auto', sessionTimeoutMs: 9_000 });
+    expect(events).toEqual([assigned]);
+    expect(wire.asked).toContain('joinGroup g   9000 cooperative-sticky');
+    await source.close();
+    expect(wire.asked.slice(-2)).toEqual(['leaveGroup g me', 'close ']);
+    wire.asked.length = 0;
+    wire.refuse('groupHeartbeat', error);
+    const insisting = await member({ protocol: 'consumer' });
+    expect(insisting.events).toEqual([{ type: 'failed', error }]);
+    expect(kinds()).not.toContain('joinGroup');
+    await insisting.source.close();
+  });
+
+  test('by the classic protocol is not asked twice', async () => {
+    const { events, source } = await member({
+      protocol: 'classic',
+      instanceId: 'one',
+      assignors: ['range', 'roundrobin'],
+    });
+    expect(events).toEqual([assigned]);
+    expect(kinds()).not.toContain('groupHeartbeat');
+    expect(wire.asked).toContain('joinGroup g  one 45000 range roundrobin');
+    await source.commitOffsets(new Map([['orders-0', 4]]), 'm');
+    expect(wire.asked.at(-1)).toContain('{"id":"me","epoch":7,"instanceId":"one"}');
+    await source.close();
+    expect(kinds()).not.toContain('leaveGroup');
+  });
+
+  test('joins again only when the offsets are committed that it had to commit', async () => {
+    const { source } = await member({ protocol: 'classic', assignors: ['range'] });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const commit = wire.offsetCommit.bind(wire);
+    wire.offsetCommit = async (...args) => {
+      await promise;
+      return commit(...args);
+    };
+    wire.refuse('heartbeat', refusal('REBALANCE_IN_PROGRESS'));
+    await clock.pass(3_000);
+    wire.asked.length = 0;
+    const committed = source.commitOffsets(new Map([['orders-0', 4]]), 'm');
+    source.released(all);
+    await settle();
+    expect(kinds()).toEqual([]);
+    resolve();
+    await committed;
+    await settle();
+    expect(kinds().slice(0, 2)).toEqual(['offsetCommit', 'joinGroup']);
+    await source.close();
+  });
+});
+
 test('close ends everything, and closes the connections last', async () => {
   const source = await started();
   source.seek(all[0]!, 0);
@@ -279,4 +423,56 @@ test('close ends everything, and closes the connections last', async () => {
 test('a topic-partition is named as Kafka names it', () => {
   expect(keyOf({ topic: 'a-b.c', partition: 12 })).toBe('a-b.c-12');
   expect(parseKey('a-b.c-12')).toEqual({ topic: 'a-b.c', partition: 12 });
+});
+
+describe('leader epochs', () => {
+  test('are asked of each leader, as the leader that it is; what it cannot tell is absent', async () => {
+    wire.epochs = [4, 5, 6];
+    const source = await started();
+    const ends = await source.epochEnds(all.map((each) => ({ ...each, epoch: 3 })));
+    expect([...ends]).toEqual([
+      ['orders-0', 30],
+      ['orders-1', 30],
+    ]);
+    expect(wire.asked).toEqual([
+      'offsetForLeaderEpoch b1 [{"partition":0,"epoch":3,"leaderEpoch":4},{"partition":2,"epoch":3,"leaderEpoch":6}]',
+      'offsetForLeaderEpoch b2 [{"partition":1,"epoch":3,"leaderEpoch":5}]',
+    ]);
+  });
+
+  test('of the metadata move forward only: a broker that lags behind does not bring back an old leader', async () => {
+    wire.leaders = [1, 1, 1];
+    wire.epochs = [4, 4, 4];
+    for (const key of ['orders-0', 'orders-1', 'orders-2']) wire.offsets[`${key} -2`] = 0;
+    const source = await started();
+    wire.leaders = [2, 2, 1];
+    wire.epochs = [3, 5, 4];
+    wire.refuse('listOffsets', refusal('NOT_LEADER_OR_FOLLOWER'));
+    await finished(source.listOffsets(all, 'earliest'));
+    expect(wire.asked.slice(-2)).toEqual(['listOffsets b1 -2', 'listOffsets b2 -2']);
+    wire.asked.length = 0;
+    await source.epochEnds(all.slice(0, 2).map((each) => ({ ...each, epoch: 3 })));
+    expect(wire.asked).toEqual([
+      'offsetForLeaderEpoch b1 [{"partition":0,"epoch":3,"leaderEpoch":4}]',
+      'offsetForLeaderEpoch b2 [{"partition":1,"epoch":3,"leaderEpoch":5}]',
+    ]);
+  });
+});
+
+test('a broker that still knows a topic that was deleted does not bring it back over the one made anew', async () => {
+  wire.leaders = [1, 1, 1];
+  for (const key of ['orders-0', 'orders-1', 'orders-2']) wire.offsets[`${key} -2`] = 0;
+  const source = await started();
+  const asksAgain = async (): Promise<string | undefined> => {
+    wire.refuse('listOffsets', refusal('NOT_LEADER_OR_FOLLOWER'));
+    await finished(source.listOffsets(all, 'earliest'));
+    return wire.asked.at(-1);
+  };
+  wire.topicIds.set('orders', 'anew');
+  wire.leaders = [2, 2, 2];
+  expect(await asksAgain()).toBe('listOffsets b2 -2');
+  wire.topicIds.delete('orders');
+  wire.leaders = [1, 1, 1];
+  wire.epochs = [9, 9, 9];
+  expect(await asksAgain()).toBe('listOffsets b2 -2');
 });

@@ -1,8 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import { snappyCompress } from '@platformatic/wasm-utils';
 import { describe, expect, test } from 'vitest';
+import { FatalError } from '../../../src/base/errors.ts';
 import { RecordSetReader, readHeaders, summarize } from '../../../src/kafka/record-set.ts';
-import { type BatchRecord, writeBatch } from '../../../src/kafka/write-batch.ts';
+import { type BatchHeader, type BatchRecord, writeBatch } from '../../../src/kafka/write-batch.ts';
 import {
   baseTimestamp,
   batch,
@@ -44,7 +45,7 @@ describe('a batch', () => {
     const header = { baseOffset: 5_000_000_000, baseTimestamp, codec };
     const set = writeBatch(header, varied);
     expect(readAll(set)).toEqual({ records: expected(header, varied), next: 5_000_070_001 });
-    expect(summarize(set, 0)).toEqual({ next: 5_000_070_001, records: varied.length });
+    expect(summarize(set, 0)).toMatchObject({ next: 5_000_070_001, records: varied.length });
   });
 
   test('stamped by the broker has one time for all records', () => {
@@ -95,6 +96,47 @@ describe('a batch', () => {
     expect(offsetsOf(readAll(batch(0, 3, { codec: 'lz4' })))).toEqual([0, 1, 2]);
   });
 
+  describe('of more bytes than are allowed', () => {
+    const large = (codec: NonNullable<BatchHeader['codec']>): Buffer =>
+      writeBatch({ baseOffset: 7, baseTimestamp, codec }, [
+        { offsetDelta: 0, timestampDelta: 0, key: null, value: Buffer.alloc(20_000_000) },
+      ]);
+    const read = (set: Buffer, bytesMax: number): boolean =>
+      new RecordSetReader(set, 0, null, bytesMax).read();
+
+    test.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('when decompressed (%s) is refused', (codec) => {
+      const bomb = large(codec);
+      expect(bomb.length).toBeLessThan(1_100_000);
+      expect(() => read(bomb, 10_000_000)).toThrow(
+        new FatalError(
+          'reading the record batch at offset 7: it has more than 10000000 bytes, compressed or decompressed; ' +
+            'source.batchBytesMax allows more',
+        ),
+      );
+      expect(read(bomb, 25_000_000)).toBe(true);
+    });
+
+    test('in many snappy blocks is refused', () => {
+      const bomb = recompressed(batch(7, 2), 2, () =>
+        xerial(Array.from({ length: 20 }, () => Buffer.alloc(1_000_000))),
+      );
+      expect(() => read(bomb, 10_000_000)).toThrow('it has more than 10000000 bytes');
+    });
+
+    test('as it is, is refused when it comes', () => {
+      expect(() => summarize(large('none'), 0, 10_000_000)).toThrow(
+        'the record batch at offset 7: it has more than 10000000 bytes',
+      );
+      expect(summarize(large('none'), 0).next).toBe(8);
+    });
+
+    test('is never decompressed for a size that it does not have', () => {
+      // A snappy block that says it is of 4 GiB.
+      const liar = recompressed(batch(7, 2), 2, () => Buffer.from('ffffffff0f00', 'hex'));
+      expect(() => read(liar, 100_000_000)).toThrow('it has more than 100000000 bytes');
+    });
+  });
+
   test('of a codec that Kafka does not have is refused', () => {
     const set = recompressed(batch(0, 1), 5, (bytes) => bytes);
     expect(() => readAll(set)).toThrow('compression codec 5 is not one of Kafka');
@@ -106,7 +148,7 @@ describe('a set', () => {
     const set = Buffer.concat([batch(10, 3), batch(20, 2, { codec: 'zstd' }), batch(30, 1)]);
     expect(offsetsOf(readAll(set, 5))).toEqual([10, 11, 12, 20, 21, 30]);
     expect(readAll(set, 5).next).toBe(31);
-    expect(summarize(set, 5)).toEqual({ next: 31, records: 6 });
+    expect(summarize(set, 5)).toMatchObject({ next: 31, records: 6 });
   });
 
   test('gives one batch after the other, and the position behind each', () => {
@@ -122,7 +164,7 @@ describe('a set', () => {
 
   test('without a byte moves nothing', () => {
     expect(readAll(Buffer.alloc(0), 42)).toEqual({ records: [], next: 42 });
-    expect(summarize(Buffer.alloc(0), 42)).toEqual({ next: 42, records: 0 });
+    expect(summarize(Buffer.alloc(0), 42)).toMatchObject({ next: 42, records: 0 });
   });
 
   test('whose last batch is cut off ends before it, wherever the cut is', () => {
@@ -131,7 +173,7 @@ describe('a set', () => {
     for (let length = whole.length; length < set.length; length++) {
       const cut = set.subarray(0, length);
       expect(readAll(cut, 10).next, `cut at ${length}`).toBe(13);
-      expect(summarize(cut, 10), `cut at ${length}`).toEqual({ next: 13, records: 3 });
+      expect(summarize(cut, 10), `cut at ${length}`).toMatchObject({ next: 13, records: 3 });
     }
     for (let length = 0; length < whole.length; length++)
       expect(readAll(whole.subarray(0, length), 10)).toEqual({ records: [], next: 10 });
@@ -171,7 +213,7 @@ describe('after compaction', () => {
   test('a batch may be empty, and still moves the position', () => {
     const empty = batch(10, 0, { lastOffsetDelta: 4, producerId: 1n });
     expect(readAll(empty, 10)).toEqual({ records: [], next: 15 });
-    expect(summarize(empty, 10)).toEqual({ next: 15, records: 0 });
+    expect(summarize(empty, 10)).toMatchObject({ next: 15, records: 0 });
     expect(offsetsOf(readAll(Buffer.concat([empty, batch(15, 1)]), 10))).toEqual([15]);
   });
 

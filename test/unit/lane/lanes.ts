@@ -96,6 +96,7 @@ export function setOf(
     from,
     next,
     records: new Uint8Array(batch),
+    epochs: [],
     aborted: null,
   };
 }

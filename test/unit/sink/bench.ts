@@ -2,6 +2,7 @@ import type {
   AssignedPartition,
   ClusterTopics,
   CommittedOffset,
+  FetchedLog,
   LogRange,
   Source,
   SourceEvent,
@@ -25,9 +26,11 @@ export class ScriptedSource implements Source {
   readonly partitions: AssignedPartition[];
   /** The group's offsets, as they would be kept. */
   readonly group = new Map<string, CommittedOffset>();
-  readonly logs = new Map<string, LogRange>();
+  readonly logs = new Map<string, FetchedLog>();
   /** Everything the sink asked for, in order. */
   readonly calls: string[] = [];
+  /** Of the leader that writes what comes; -1 says nothing. */
+  leaderEpoch = -1;
   /** While set, group offsets are not answered for. */
   offsetsGate: Promise<void> | undefined;
   readonly #positions = new Map<string, { offset: number; generation: number }>();
@@ -62,9 +65,13 @@ export class ScriptedSource implements Source {
   }
 
   lose(...partitions: number[]): void {
+    this.loseBecause('UNKNOWN_MEMBER_ID', ...partitions);
+  }
+
+  loseBecause(cause: string, ...partitions: number[]): void {
     const topicPartitions = partitions.map((partition) => this.partitions[partition]!);
     for (const each of topicPartitions) this.#positions.delete(keyOf(each));
-    this.#emit({ type: 'lost', topicPartitions });
+    this.#emit({ type: 'lost', topicPartitions, cause });
   }
 
   fail(error: Error): void {
@@ -93,7 +100,17 @@ export class ScriptedSource implements Source {
     position.offset = next;
     const log = this.logs.get(key)!;
     log.end = Math.max(log.end, next);
-    const set = { topic, partition, generation, from, next, records: new Uint8Array(batch), aborted: null };
+    const epochs = [{ offset: from, epoch: this.leaderEpoch }];
+    const set = {
+      topic,
+      partition,
+      generation,
+      from,
+      next,
+      records: new Uint8Array(batch),
+      epochs,
+      aborted: null,
+    };
     this.#emit({ type: 'records', set });
   }
 
@@ -110,8 +127,16 @@ export class ScriptedSource implements Source {
     this.#emit({ type: 'outOfRange', topicPartition: parseKey(key), generation, position: offset, log });
   }
 
-  seek(topicPartition: TopicPartition, offset: number): number {
-    this.calls.push(`seek ${keyOf(topicPartition)} ${offset}`);
+  /** The log was cut below what was read. */
+  truncated(partition: number, end: number): void {
+    const key = keyOf(this.partitions[partition]!);
+    const { offset, generation } = this.#positions.get(key)!;
+    this.#positions.delete(key);
+    this.#emit({ type: 'truncated', topicPartition: parseKey(key), generation, position: offset, end });
+  }
+
+  seek(topicPartition: TopicPartition, offset: number, epoch?: number): number {
+    this.calls.push(`seek ${keyOf(topicPartition)} ${offset}${epoch === undefined ? '' : `@${epoch}`}`);
     this.#positions.set(keyOf(topicPartition), { offset, generation: ++this.#generation });
     return this.#generation;
   }
@@ -131,10 +156,14 @@ export class ScriptedSource implements Source {
     return offsets;
   }
 
-  async commitOffsets(offsets: ReadonlyMap<string, number>, metadata: string): Promise<void> {
+  async commitOffsets(
+    offsets: ReadonlyMap<string, number>,
+    metadata: string,
+    epochs: ReadonlyMap<string, number> = new Map(),
+  ): Promise<void> {
     for (const [key, offset] of offsets) {
       this.calls.push(`commit ${key} ${offset} (${metadata})`);
-      this.group.set(key, { offset, metadata });
+      this.group.set(key, { offset, metadata, ...(epochs.has(key) ? { epoch: epochs.get(key) } : {}) });
     }
   }
 
@@ -150,7 +179,22 @@ export class ScriptedSource implements Source {
     );
   }
 
-  logRanges(): ReadonlyMap<string, LogRange> {
+  /** Of all epochs up to the asked one; a log that is not here was never cut. */
+  readonly epochEndsOf = new Map<string, (epoch: number) => number>();
+
+  async epochEnds(
+    topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
+  ): Promise<Map<string, number>> {
+    this.calls.push(...topicPartitions.map((each) => `epoch ${each.epoch} of ${keyOf(each)}`));
+    return new Map(
+      topicPartitions.flatMap((each) => {
+        const end = this.epochEndsOf.get(keyOf(each))?.(each.epoch);
+        return end === undefined ? [] : [[keyOf(each), end] as const];
+      }),
+    );
+  }
+
+  logRanges(): ReadonlyMap<string, FetchedLog> {
     return this.logs;
   }
 

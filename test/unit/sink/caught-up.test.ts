@@ -98,6 +98,7 @@ describe('the others are done', () => {
       claims,
       lost: [],
       leftOut: [],
+      truncated: [],
       watermarkMs: undefined,
       createdAtMs: 1e15,
     };

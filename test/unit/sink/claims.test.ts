@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { AssertionError } from '../../../src/base/assert.ts';
 import { type Claim, checkClaims, type Origin, topicIdentity } from '../../../src/sink/claims.ts';
 import type { Ledger } from '../../../src/sink/ledger.ts';
@@ -135,6 +135,7 @@ test('a topic that was made anew does not make others forget', () => {
         ['returns-0', 7],
         ['orders-0', 4],
       ]),
+      epochs: new Map(),
       starts: new Map([
         ['returns-0', 1],
         ['orders-0', 0],
@@ -159,5 +160,31 @@ test('two tables in one: topics whose names begin alike are kept apart', () => {
         ['orders-1', 4],
       ]),
     },
+  });
+});
+
+describe('leader epochs', () => {
+  const of = (epochs: readonly (number | undefined)[]): Map<string, number> =>
+    new Map(epochs.flatMap((epoch, i) => (epoch === undefined ? [] : [[`orders-${i}`, epoch] as const])));
+  const at = (next: number[], ...epochs: (number | undefined)[]): Ledger => ({
+    ...ledger(next),
+    epochs: of(epochs),
+  });
+
+  test('move with the offsets, and one that is not known any more is forgotten', () => {
+    const claims = [{ ...claim(0, 5, 8), epoch: 4 }, claim(1, 7, 9)];
+    expect(checkClaims(at([5, 7, 9], 3, 3, 2), claims, origin)).toEqual({
+      type: 'accepted',
+      ledger: at([8, 9, 9], 4, undefined, 2),
+    });
+  });
+
+  test('fence a claim that goes on from another record of the same offset', () => {
+    const going = (startEpoch?: number): Claim => ({ ...claim(0, 5, 8), startEpoch, epoch: 6 });
+    expect(checkClaims(at([5], 4), [going(3)], origin)).toEqual({ type: 'fenced', keys: ['orders-0'] });
+    for (const accepted of [going(4), going()])
+      expect(checkClaims(at([5], 4), [accepted], origin)).toMatchObject({ type: 'accepted' });
+    // A table of before leader epochs were kept.
+    expect(checkClaims(ledger([5]), [going(3)], origin)).toMatchObject({ type: 'accepted' });
   });
 });

@@ -14,6 +14,7 @@ export function ledger(next: readonly number[], starts: readonly number[] = next
     clusterId: 'cluster',
     topicIds: new Map([['orders', 'topic-id']]),
     next: byKey(next),
+    epochs: new Map(),
     starts: byKey(starts),
   };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Ledger } from '../../../src/sink/ledger.ts';
 import { Bench, rowsOf } from './bench.ts';
 import { ledger, names } from './history.ts';
 import { tableOptions } from './options.ts';
@@ -327,5 +328,97 @@ describe('a table that the first record makes', () => {
     await a.pass(1_100);
     await a.pass(1_100);
     expect(await a.rows()).toBe('0:0 1:0');
+  });
+});
+
+describe('a log that was cut below what was read', () => {
+  test('before that has landed is read again: the table never sees it', async () => {
+    const bench = new Bench({ options: { commit: commitNow } });
+    const { source } = bench;
+    source.leaderEpoch = 4;
+    await bench.start(0);
+    source.bringSome(0, 3);
+    await bench.pass(1_100);
+    expect(source.group.get('orders-0')).toMatchObject({ offset: 3, epoch: 4 });
+    source.bringSome(0, 5);
+    source.truncated(0, 5);
+    source.epochEndsOf.set('orders-0', () => 5);
+    await bench.pass();
+    expect(source.calls.slice(-2)).toEqual(['epoch 4 of orders-0', 'seek orders-0 3@4']);
+    source.leaderEpoch = 6;
+    source.bringSome(0, 4);
+    await bench.pass(1_100);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 7));
+    const { ledger: now } = (await bench.lake.resolve()) as { ledger: Ledger };
+    expect([now.next.get('orders-0'), now.epochs.get('orders-0')]).toEqual([7, 6]);
+  });
+
+  test('after that has landed halts', async () => {
+    const bench = new Bench({ options: { commit: commitNow } });
+    bench.source.leaderEpoch = 4;
+    await bench.start(0);
+    bench.source.bringSome(0, 8);
+    await bench.pass(1_100);
+    bench.source.epochEndsOf.set('orders-0', () => 5);
+    bench.source.truncated(0, 5);
+    await bench.pass();
+    expect(bench.ended).toMatch(/^opening table shop.orders: orders-0 offsets 5 to 7 have landed and are in/);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 8));
+  });
+
+  test('after that has landed is gone on with where that is wanted, and the table says what it holds', async () => {
+    const bench = new Bench({ options: { onTruncation: 'skip', commit: commitNow } });
+    const { source } = bench;
+    source.leaderEpoch = 4;
+    await bench.start(0);
+    source.bringSome(0, 8);
+    await bench.pass(1_100);
+    source.epochEndsOf.set('orders-0', (epoch) => (epoch < 6 ? 5 : 99));
+    source.truncated(0, 5);
+    await bench.pass();
+    expect(source.calls.at(-1)).toBe('seek orders-0 8');
+    // It has to grow to there first.
+    source.outOfRange(0, { start: 0, end: 6 });
+    await bench.pass();
+    expect(bench.ended).toBeUndefined();
+    source.leaderEpoch = 6;
+    source.bringSome(0, 2);
+    await bench.pass(1_100);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 10));
+    const { metadata } = await bench.lake.load();
+    expect(metadata.snapshots.at(-1)!.summary[names.truncated]).toBe('[["orders-0",5,8]]');
+  });
+
+  test('ends a bounded run: where it was to end is not known', async () => {
+    const bench = new Bench({ options: { untilCaughtUp: true } });
+    bench.source.logs.set('orders-0', { start: 0, end: 10 });
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    bench.source.truncated(0, 1);
+    await bench.pass();
+    expect(bench.ended).toMatch(/^reading orders-0 up to its end: its log was cut meanwhile/);
+  });
+
+  test('while another table, which is behind, reads it again is noticed when that comes to where this one is', async () => {
+    const tables = [tableOptions({ table: 'shop.a' }), tableOptions({ table: 'shop.b' })];
+    const first = new Bench({ options: { tables: [tables[0]!], commit: commitNow } });
+    first.source.leaderEpoch = 4;
+    await first.start(0);
+    first.source.bringSome(0, 6);
+    await first.pass(1_100);
+    const bench = new Bench({ lake: first.lake, options: { tables, commit: commitNow } });
+    const { source } = bench;
+    source.leaderEpoch = 4;
+    await bench.start(0);
+    source.bringSome(0, 4); // for b alone; then the log is cut at 4, before anybody asks for what lies behind
+    source.epochEndsOf.set('orders-0', (epoch) => (epoch < 5 ? 4 : 99));
+    source.leaderEpoch = 5;
+    source.bringSome(0, 5);
+    await bench.pass();
+    expect(bench.ended).toMatch(
+      /^opening table shop.a: orders-0 offsets 4 to 5 have landed and are in Kafka no/,
+    );
+    expect(await bench.rows('shop.a')).toBe(rowsOf(0, 0, 6));
+    expect(await bench.rows('shop.b')).toBe(rowsOf(0, 0, 9));
   });
 });

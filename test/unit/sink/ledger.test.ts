@@ -26,15 +26,16 @@ describe('the text of a ledger', () => {
         ['a-b-0', 2 ** 53 - 1],
         ['c-0', 0],
       ]),
+      epochs: new Map([['a-b-2', 3]]),
       starts: new Map([['a-b-0', 3]]),
     };
     expect(writeLedger(landed)).toBe(
-      '{"v":1,"c":"cluster","t":{"a-b":{"i":"id of a-b","e":[9007199254740991,null,7]},"c":{"i":"id of c","e":[0]}}}',
+      '{"v":1,"c":"cluster","t":{"a-b":{"i":"id of a-b","e":[9007199254740991,null,7],"l":[null,null,3]},"c":{"i":"id of c","e":[0]}}}',
     );
   });
 
   test('reads back as it was, without the starts, which are the property’s alone', () => {
-    const landed = ledger([5, 0, 12], [1, 0, 2]);
+    const landed = { ...ledger([5, 0, 12], [1, 0, 2]), epochs: new Map([['orders-2', 9]]) };
     expect(parseLedger(writeLedger(landed), 'here')).toEqual({ ...landed, starts: new Map() });
     const { metadata } = new History().own(landed);
     expect(resolveLedger(metadata, pipeline, 'main')).toEqual({ type: 'known', ledger: landed });
@@ -45,8 +46,20 @@ describe('the text of a ledger', () => {
       [`${topic}-0`, 4],
       [`${topic}-1`, 5],
     ]);
-    const landed: Ledger = { clusterId: 'c', topicIds: new Map([[topic, 'id']]), next, starts: new Map() };
+    const landed: Ledger = {
+      clusterId: 'c',
+      topicIds: new Map([[topic, 'id']]),
+      next,
+      epochs: new Map([[`${topic}-1`, 6]]),
+      starts: new Map(),
+    };
     expect(parseLedger(writeLedger(landed), 'here')).toEqual(landed);
+  });
+
+  test('may be of a program that knew nothing of leader epochs', () => {
+    const text = '{"v":1,"c":"cluster","t":{"orders":{"i":"topic-id","e":[7]}}}';
+    expect(parseLedger(text, 'here')).toEqual({ ...ledger([7]), starts: new Map() });
+    expect(writeLedger(parseLedger(text, 'here'))).toBe(text);
   });
 
   test('of a later version is refused', () => {

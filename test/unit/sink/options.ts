@@ -30,6 +30,7 @@ export function sinkOptions(change: Partial<SinkOptions> = {}): SinkOptions {
     startAt: 'earliest',
     onGap: 'halt',
     onTopicRecreated: 'halt',
+    onTruncation: 'halt',
     tables,
     commit: { intervalMs: 10_000, bytes: 1_000_000, rows: 1_000 },
     heldBytesMax: 64 * 1024 * 1024,

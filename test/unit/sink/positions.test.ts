@@ -259,3 +259,52 @@ describe('looking at a table that is being written', () => {
     await expect(readLedger(known, tableOptions(), sinkOptions(), ports())).rejects.toThrow(message);
   });
 });
+
+describe('a log that was cut', () => {
+  const landed = { ...ledger([70, 9]), epochs: new Map([['orders-0', 5]]) };
+
+  test('below what has landed halts, with what is in the table and in Kafka no more', async () => {
+    await tableAfter(new History().own(landed));
+    source.epochEndsOf.set('orders-0', (epoch) => (epoch === 5 ? 60 : 0));
+    await expect(open()).rejects.toThrow(
+      new FatalError(
+        'opening table shop.orders: orders-0 offsets 60 to 69 have landed and are in Kafka no more: its log was cut at 60, ' +
+          'at the latest, by an unclean leader election (the last record landed was of leader epoch 5), and other records ' +
+          "may have these offsets now. The rows are those with _kafka_topic = 'orders', _kafka_partition = 0 and " +
+          '_kafka_offset >= 60. To land what Kafka has now, roll the table back to a snapshot before them (frazil inspect ' +
+          'shows the offsets of each) and set onRollback: replay; to keep these rows and leave out what has their offsets ' +
+          'now, set source.onTruncation: skip',
+        { context: { topic: 'orders', partition: 0, from: 60, to: 70, table: 'shop.orders' } },
+      ),
+    );
+  });
+
+  test('is gone on with behind what has landed where that is wanted', async () => {
+    await tableAfter(new History().own(landed));
+    source.epochEndsOf.set('orders-0', () => 60);
+    const { positions } = await open({}, { onTruncation: 'skip' });
+    expect(positions.get('orders-0')).toEqual({ ...at(70, false), truncatedAt: 60 });
+    expect(lake.log.fields).toContainEqual({ table: 'shop.orders', partition: 'orders-0', from: 60, to: 70 });
+  });
+
+  test.each([
+    ['ends where the table does', 70],
+    ['goes on', 90],
+    ['cannot tell', undefined],
+  ])('is none where the leader epoch %s: it is fetched with that epoch', async (_what, end) => {
+    await tableAfter(new History().own(landed));
+    if (end !== undefined) source.epochEndsOf.set('orders-0', () => end);
+    const { positions } = await open();
+    expect(positions.get('orders-0')).toEqual({ ...at(70, false), epoch: 5 });
+    expect(positions.get('orders-1')).toEqual(at(9, false));
+    expect(source.calls).toEqual(['epoch 5 of orders-0']);
+  });
+
+  test('below the group’s offset is read from there, for a table that holds nothing of it', async () => {
+    await tableAfter(new History().own(ledger([7])));
+    source.group.set('orders-1', { offset: 42, epoch: 3, metadata: 'frazil' });
+    expect((await open()).positions.get('orders-1')).toEqual({ ...at(42, true), epoch: 3 });
+    source.epochEndsOf.set('orders-1', () => 40);
+    expect((await open()).positions.get('orders-1')).toEqual(at(40, true));
+  });
+});

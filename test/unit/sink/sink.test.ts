@@ -297,7 +297,14 @@ describe('a bounded run', () => {
 test('the status tells what a worker holds, has landed and is behind', async () => {
   const bench = new Bench({ options: { commit: { ...commitNow, rows: 3 } } });
   await bench.start(0);
-  bench.source.logs.set('orders-0', { start: 0, end: 10 });
+  const log = {
+    start: 0,
+    end: 10,
+    highWatermark: 12,
+    position: 5,
+    readTimestampMs: bench.clock.nowMs() - 4_500,
+  };
+  bench.source.logs.set('orders-0', log);
   bench.source.bringSome(0, 3);
   await bench.pass();
   bench.source.bringSome(0, 2);
@@ -310,6 +317,22 @@ test('the status tells what a worker holds, has landed and is behind', async () 
     bytes: 35,
     snapshots: 1,
     lagRecords: 7,
+    unreadAgeMs: 5_000,
+    lags: [
+      {
+        topic: 'orders',
+        partition: 0,
+        logStart: 0,
+        lastStableOffset: 10,
+        highWatermark: 12,
+        position: 5,
+        landed: 3,
+        lagRecords: 7,
+        unreadAgeMs: 5_000,
+      },
+    ],
+    rebalances: 1,
+    rebalanceHistory: [{ type: 'assigned', count: 1, partitions: ['orders-0'] }],
     heldBytesMax: 64 * 1024 * 1024,
     paused: false,
     lastCommitAgeMs: 500,

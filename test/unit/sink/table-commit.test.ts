@@ -42,6 +42,7 @@ async function flushOf(id: string, claims: Claim[], change: Partial<Flush> = {})
     claims,
     lost: [],
     leftOut: [],
+    truncated: [],
     watermarkMs: undefined,
     createdAtMs: lake.clock.nowMs(),
     ...change,

@@ -317,6 +317,7 @@ test('a table agrees with its ledger when every partition is where its claim tak
     clusterId: '',
     topicIds: new Map(),
     next: new Map(next),
+    epochs: new Map(),
     starts: new Map(),
   });
   const w = writer();
@@ -336,6 +337,7 @@ test('a table agrees with the ledger of the topic that its partition takes the p
     clusterId: 'c',
     topicIds: new Map([[p0.topic, topicId]]),
     next: new Map([[k0, next]]),
+    epochs: new Map(),
     starts: new Map(),
   });
   const w = new TableWriter(tableOptions());

@@ -13,6 +13,7 @@ test('totals tell what was read, what landed, what was left out and how long it 
     claims: [],
     lost: [],
     leftOut: [],
+    truncated: [],
     watermarkMs: undefined,
     createdAtMs: 0,
   };

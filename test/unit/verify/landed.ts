@@ -72,7 +72,7 @@ export class Landed {
   /** A commit of the pipeline. `claims`: up to where, if not one past the last offset of each. */
   async land(
     offsets: Offsets,
-    change: Partial<Pick<Flush, 'files' | 'lost' | 'leftOut'>> & {
+    change: Partial<Pick<Flush, 'files' | 'lost' | 'leftOut' | 'truncated'>> & {
       claims?: Readonly<Record<string, number>>;
     } = {},
   ): Promise<Extract<Landing, { type: 'landed' }>> {
@@ -94,6 +94,7 @@ export class Landed {
       claims,
       lost: change.lost ?? [],
       leftOut: change.leftOut ?? [],
+      truncated: change.truncated ?? [],
       watermarkMs: undefined,
       createdAtMs: this.lake.clock.nowMs(),
     };

@@ -12,6 +12,8 @@ interface FakeLog {
   topicId?: string;
   clusterId?: string;
   partitions?: number;
+  /** Where the records of the ledger's epoch end. */
+  epochEnd?: number;
   /** What is at an offset, if not a record; `gone`: compacted away. */
   at?: Record<number, LogRecord | 'gone'>;
 }
@@ -23,6 +25,7 @@ function logOf({
   clusterId = 'cluster',
   partitions = 1,
   at = {},
+  epochEnd,
 }: FakeLog): LogPort {
   const keys = Array.from({ length: partitions }, (_, i) => `orders-${i}`);
   return {
@@ -30,6 +33,7 @@ function logOf({
       clusterId,
       topics: new Map(topics.includes('orders') ? [['orders', { topicId, partitions }]] : []),
       ranges: new Map(keys.map((key) => [key, { start, end }])),
+      epochEnds: new Map(epochEnd === undefined ? [] : [['orders-0', epochEnd]]),
     }),
     look: async (_topicPartition, ranges) => {
       const offsets = ranges.flatMap(({ from, next }) => range(from, next));
@@ -71,6 +75,11 @@ test.each([
     'ledger-ahead: orders-0 has landed up to 10, the log ends at 7: it was cut, or it is another log',
   ],
   [
+    'the log was cut and has grown again',
+    { end: 15, epochEnd: 7 },
+    'ledger-ahead: orders-0 has landed up to 10, the log has other records from 7 on: it was cut there, and has grown again',
+  ],
+  [
     'the topic is another one',
     { end: 15, topicId: 'other' },
     'topic-made-anew: topic orders was deleted and made anew since (its id is other now): the ledger of pipeline shop is about other records',
@@ -84,6 +93,16 @@ test.each([
   const report = await (await ten()).verify({ log: logOf(log) });
   expect(report.problems.map(({ kind, message }) => `${kind}: ${message}`)).toEqual([expected]);
   expect(report.columnsReadBecause).toBeUndefined();
+});
+
+test('rows that were kept when the log was cut', async () => {
+  const landed = await ten();
+  await landed.land({ [k0]: range(10, 12) }, { truncated: [[k0, 7, 10]] });
+  const report = await landed.verify({ log: logOf({ end: 20, epochEnd: 20 }) });
+  expect(report).toMatchObject({
+    verdict: 'sound',
+    exceptions: [{ kind: 'truncated', topic: 'orders', partition: 0, from: 7, next: 10, count: 3 }],
+  });
 });
 
 test('a cluster that does not answer is no fault of the table', async () => {

@@ -31,7 +31,15 @@ function logOf(parts: readonly Part[], end: number): { log: SourceLog; seeks: nu
       return;
     }
     const { next, bytes, aborted = null } = part;
-    const set = { ...orders, generation, from: position, next, records: Uint8Array.from(bytes), aborted };
+    const set = {
+      ...orders,
+      generation,
+      from: position,
+      next,
+      records: Uint8Array.from(bytes),
+      aborted,
+      epochs: [],
+    };
     position = next;
     // What was on its way for an earlier position comes, too.
     emit({ type: 'records', set: { ...set, generation: generation - 1, records: Uint8Array.from([1]) } });
@@ -44,6 +52,8 @@ function logOf(parts: readonly Part[], end: number): { log: SourceLog; seeks: nu
     },
     listOffsets: async (asked: readonly TopicPartition[], at: unknown) =>
       new Map(asked.map((each) => [keyOf(each), at === 'earliest' ? 0 : end])),
+    epochEnds: async (asked: readonly (TopicPartition & { epoch: number })[]) =>
+      new Map(asked.map((each) => [keyOf(each), each.epoch])),
     seek: (_: TopicPartition, offset: number) => {
       seeks.push(offset);
       position = offset;
@@ -59,11 +69,12 @@ function logOf(parts: readonly Part[], end: number): { log: SourceLog; seeks: nu
 }
 
 test('topics and log ranges; a topic that the cluster does not have is absent', async () => {
-  const view = await logOf([], 12).log.view(['orders', 'gone']);
+  const view = await logOf([], 12).log.view(['orders', 'gone'], new Map([['orders-0', 3]]));
   expect(view).toEqual({
     clusterId: 'cluster',
     topics: new Map([['orders', expect.objectContaining({ topicId: 'id', partitions: 1 })]]),
     ranges: new Map([['orders-0', { start: 0, end: 12 }]]),
+    epochEnds: new Map([['orders-0', 3]]),
   });
 });
 
@@ -86,7 +97,7 @@ test('tells records, tombstones, aborted records and markers apart, and what is 
     ],
     60_000,
   );
-  await log.view(['orders']);
+  await log.view(['orders'], new Map());
   const found = await log.look(orders, [
     { from: 1, next: 9 },
     { from: 10, next: 11 },
@@ -108,7 +119,7 @@ test('tells records, tombstones, aborted records and markers apart, and what is 
 
 test('a range that retention has taken meanwhile is said to be gone', async () => {
   const { log } = logOf([], 12);
-  await log.view(['orders']);
+  await log.view(['orders'], new Map());
   await expect(log.look(orders, [{ from: 3, next: 5 }])).rejects.toThrow(
     'looking at orders-0: offset 3 is not retained any more',
   );

@@ -47,6 +47,8 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.quota.ClientQuotaAlteration;
+import org.apache.kafka.common.quota.ClientQuotaEntity;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -69,6 +71,7 @@ final class KafkaCommands {
     commands.put("deleteRecords", this::deleteRecords);
     commands.put("listOffsets", this::listOffsets);
     commands.put("alterGroupConfig", args -> alterConfig(args, ConfigResource.Type.GROUP, args.text("group")));
+    commands.put("alterClientQuota", this::alterClientQuota);
     commands.put("describeGroup", this::describeGroup);
     commands.put("groupOffsets", this::groupOffsets);
     commands.put("setGroupOffsets", this::setGroupOffsets);
@@ -78,6 +81,8 @@ final class KafkaCommands {
     commands.put("endTransaction", this::endTransaction);
     commands.put("compacted", args -> Compacted.create(args, admin(args)));
     commands.put("dump", this::dump);
+    commands.put("assign", Assignors::assign);
+    commands.put("groupBytes", Assignors::groupBytes);
     commands.put("runMember", this::runMember);
     commands.put("stopMember", this::stopMember);
     commands.put("members", this::members);
@@ -211,6 +216,15 @@ final class KafkaCommands {
         .forEach(
             (key, value) -> changes.add(new AlterConfigOp(new ConfigEntry(key, value), AlterConfigOp.OpType.SET)));
     admin(args).incrementalAlterConfigs(Map.of(new ConfigResource(type, name), changes)).all().get();
+    return Map.of();
+  }
+
+  /** What a client may read of each broker in a second, by its id. */
+  private Map<String, ?> alterClientQuota(Args args) throws Exception {
+    ClientQuotaEntity entity = new ClientQuotaEntity(Map.of(ClientQuotaEntity.CLIENT_ID, args.text("client")));
+    ClientQuotaAlteration.Op op =
+        new ClientQuotaAlteration.Op("consumer_byte_rate", (double) args.number("bytesPerSecond"));
+    admin(args).alterClientQuotas(List.of(new ClientQuotaAlteration(entity, List.of(op)))).all().get();
     return Map.of();
   }
 

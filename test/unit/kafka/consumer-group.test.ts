@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DeadlineError } from '../../../src/base/errors.ts';
 import { silentLog } from '../../../src/base/log.ts';
+import { joinConsumerGroup } from '../../../src/kafka/consumer-group.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
-import { type GroupMembership, joinGroup } from '../../../src/kafka/group.ts';
+import type { GroupMembership } from '../../../src/kafka/group.ts';
 import { keyOf, type TopicPartition } from '../../../src/kafka/topic-partition.ts';
 import type { GroupHeartbeat, GroupHeartbeatAnswer } from '../../../src/kafka/wire.ts';
 import { ManualClock, settle } from '../base/clock.ts';
@@ -128,14 +129,14 @@ class Group {
     return this.#membership!;
   }
 
-  async join(): Promise<void> {
+  async join(instanceId: string | null = null): Promise<void> {
     const tell =
       (what: string) =>
       (topicPartitions: readonly TopicPartition[], ...more: unknown[]): void => {
         this.told.push([what, ...topicPartitions.map(keyOf), ...more].join(' '));
       };
-    this.#membership = joinGroup(
-      { topics: ['orders', 'users'], memberId: 'me', rebalanceTimeoutMs },
+    this.#membership = joinConsumerGroup(
+      { topics: ['orders', 'users'], memberId: 'me', instanceId, rebalanceTimeoutMs },
       {
         clock: this.clock,
         log: silentLog,
@@ -200,7 +201,7 @@ describe('joining', () => {
     await group.join();
     expect(group.beats()).toEqual(['0 orders,users []', '2 [o-0,o-3,u-0]']);
     expect(group.tidings()).toEqual(['assigned orders-0(o) orders-3(o) users-0(u)']);
-    expect(group.member).toMatchObject({ memberId: 'me', memberEpoch: 2 });
+    expect(group.member.member).toEqual({ id: 'me', epoch: 2, instanceId: null });
   });
 
   test('without getting anything yet goes on until it does', async () => {
@@ -323,7 +324,7 @@ describe('a member that the coordinator has dropped', () => {
       await joined('o-0', 'o-1');
       group.coordinator.fail(refusal(id));
       await group.clock.pass(5_500);
-      expect(group.tidings()).toEqual(['lost orders-0 orders-1', 'assigned orders-0(o) orders-1(o)']);
+      expect(group.tidings()).toEqual([`lost orders-0 orders-1 ${id}`, 'assigned orders-0(o) orders-1(o)']);
       expect(group.beats()).toEqual(['2', '0 orders,users []', '4 [o-0,o-1]']);
     },
   );
@@ -336,7 +337,10 @@ describe('a member that the coordinator has dropped', () => {
     group.coordinator.target = ['o-0', 'o-1'];
     group.coordinator.fail(refusal('UNKNOWN_MEMBER_ID'));
     await group.clock.pass(5_500);
-    expect(group.tidings()).toEqual(['lost orders-0 orders-1', 'assigned orders-0(o) orders-1(o)']);
+    expect(group.tidings()).toEqual([
+      'lost orders-0 orders-1 UNKNOWN_MEMBER_ID',
+      'assigned orders-0(o) orders-1(o)',
+    ]);
     group.beats();
     await group.released('orders-1');
     await group.clock.pass(10_000);
@@ -378,7 +382,7 @@ describe('trouble on the way', () => {
     await group.clock.pass(5_500);
     expect(group.tidings()).toEqual(['assigned orders-1(o)']);
     expect(group.coordinator.assigned).toEqual(['o-0', 'o-1']);
-    expect(group.member.memberEpoch).toBe(group.coordinator.epoch);
+    expect(group.member.member.epoch).toBe(group.coordinator.epoch);
   });
 
   test('a lost answer to an acknowledgement', async () => {
@@ -398,7 +402,33 @@ describe('trouble on the way', () => {
     await group.join();
     await group.clock.pass(500);
     expect(group.tidings()).toEqual(['assigned orders-0(o)']);
-    expect(group.member.memberEpoch).toBe(group.coordinator.epoch);
+    expect(group.member.member.epoch).toBe(group.coordinator.epoch);
+  });
+
+  test('that the group is gone, which an empty one may be: all is lost, and joining makes it anew', async () => {
+    await joined('o-0');
+    group.coordinator.fail(refusal('GROUP_ID_NOT_FOUND'));
+    await group.clock.pass(5_500);
+    expect(group.tidings()).toEqual(['lost orders-0 GROUP_ID_NOT_FOUND', 'assigned orders-0(o)']);
+  });
+
+  test.each(['GROUP_ID_NOT_FOUND', 'UNSUPPORTED_VERSION'])(
+    'that there is no such group here: %s',
+    async (id) => {
+      group.coordinator.fail(refusal(id));
+      await group.join();
+      expect(group.tidings()).toEqual([expect.stringContaining(`failed heartbeat: ${id}`)]);
+    },
+  );
+
+  test('that brokers speak the protocol no more: all is lost first', async () => {
+    await joined('o-0');
+    group.coordinator.fail(refusal('UNSUPPORTED_VERSION'));
+    await group.clock.pass(5_000);
+    expect(group.tidings()).toEqual([
+      'lost orders-0 UNSUPPORTED_VERSION',
+      expect.stringContaining('failed heartbeat: UNSUPPORTED_VERSION'),
+    ]);
   });
 
   test('that will not pass fails, once, and ends the membership', async () => {
@@ -510,5 +540,38 @@ describe('leaving', () => {
     await group.member.leave();
     await group.clock.pass(60_000);
     expect(group.beats()).toEqual([]);
+  });
+});
+
+describe('a static member', () => {
+  test('names its instance, and leaves so that it can come back', async () => {
+    group.coordinator.target = ['o-0'];
+    await group.join('one');
+    await group.member.leave();
+    const said = group.coordinator.beats.map(({ memberEpoch, instanceId }) => [memberEpoch, instanceId]);
+    expect(said).toEqual([
+      [0, 'one'],
+      [2, 'one'],
+      [-2, 'one'],
+    ]);
+  });
+
+  test('waits for the session of one that was killed', async () => {
+    group.coordinator.target = ['o-0'];
+    group.coordinator.fail(refusal('UNRELEASED_INSTANCE_ID'), 90);
+    await group.join('one');
+    await group.clock.pass(46_000);
+    expect(group.tidings()).toEqual(['assigned orders-0(o)']);
+  });
+
+  test('whose instance goes on to be taken is told so in the end', async () => {
+    group.coordinator.fail(refusal('UNRELEASED_INSTANCE_ID'), 1_000);
+    await group.join('one');
+    await group.clock.pass(90_000);
+    expect(group.tidings()).toEqual([]);
+    await group.clock.pass(1_000);
+    expect(group.tidings()).toEqual([
+      'failed heartbeat: UNRELEASED_INSTANCE_ID: another worker runs with the same source.groupInstanceId: give each its own',
+    ]);
   });
 });

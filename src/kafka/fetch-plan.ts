@@ -1,0 +1,56 @@
+import type { FetchTopic } from './fetch-request.ts';
+import type { TopicPartition } from './topic-partition.ts';
+import type { ClusterMetadata } from './wire.ts';
+
+/** Where a topic-partition is read, and how that has gone. */
+export interface Position extends TopicPartition {
+  /** Of the topic that the offset is one of: a later one of the same name has other records at the same offsets. */
+  topicId: string;
+  offset: number;
+  /** The leader epoch of the record before; undefined where it is not known. */
+  epoch: number | undefined;
+  /** Changes with every seek, so that answers to older requests can be told. */
+  generation: number;
+  /** When an answer last brought records: those that waited longest are asked for first. */
+  servedAt: number;
+  warnedAtMs: number;
+  /** False while its position is outside of the log and nobody has decided. */
+  active: boolean;
+  /** A replica that the leader has said is nearer, for a while (KIP-392). */
+  nearest: { broker: number; untilMs: number } | undefined;
+}
+
+/** Of a partition without a leader. */
+const noBroker = -1;
+
+/** Which broker each position is fetched from. */
+export function byBroker(
+  positions: Iterable<Position>,
+  { topics, brokers }: ClusterMetadata,
+  nowMs: number,
+): Map<number, Position[]> {
+  const found = new Map<number, Position[]>();
+  for (const position of positions) {
+    if (!position.active) continue;
+    const { nearest } = position;
+    if (nearest && (nowMs > nearest.untilMs || !brokers.has(nearest.broker))) position.nearest = undefined;
+    const leader = topics.get(position.topic)?.leaders[position.partition] ?? noBroker;
+    const broker = position.nearest?.broker ?? leader;
+    const others = found.get(broker);
+    if (others) others.push(position);
+    else found.set(broker, [position]);
+  }
+  return found;
+}
+
+/** Positions grouped by topic, topics in the order of their first one. */
+export function inRequestOrder(positions: readonly Position[], metadata: ClusterMetadata): FetchTopic[] {
+  const topics = new Map<string, FetchTopic>();
+  for (const { topic, topicId, partition, offset, epoch } of positions) {
+    const entry = topics.get(topicId) ?? { topic, topicId, partitions: [] };
+    topics.set(topicId, entry);
+    const leaderEpoch = metadata.topics.get(topic)?.epochs[partition];
+    entry.partitions.push({ partition, offset, epoch, leaderEpoch });
+  }
+  return [...topics.values()];
+}
