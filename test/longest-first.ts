@@ -11,7 +11,13 @@ const longest = [
   'test/integration/catalog/faults.test.ts',
   'test/e2e/neighbours.test.ts',
   'test/e2e/verify.test.ts',
+  'test/integration/kafka/group-classic.test.ts',
+  'test/integration/kafka/clusters.test.ts',
   'test/e2e/chaos.test.ts',
+  'test/e2e/engine-catalogs.test.ts',
+  'test/e2e/foreign.test.ts',
+  'test/integration/kafka/reading.test.ts',
+  'test/e2e/failures.test.ts',
   'test/sim/mutants.test.ts',
   'test/sim/sim.test.ts',
 ];

@@ -1,18 +1,15 @@
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './longest-first.ts';
 
-/** These end processes and sessions, and wait for what follows within a time that a busy machine could miss. */
-const alone = [
-  'test/integration/kafka/{clusters,group,group-classic,outages}.test.ts',
-  'test/e2e/{crash,demo,failures,groups}.test.ts',
-];
+/** These wait for what follows within a time that a busy machine could miss. */
+const alone = ['test/integration/kafka/outages.test.ts', 'test/e2e/{crash,demo}.test.ts'];
 
 /** What both of real parts need. */
 const real = { testTimeout: 300_000, hookTimeout: 600_000, globalSetup: ['./test/parts.ts'] };
 
 /**
  * unit: what Node alone can run (`npm test`). parts, alone: real Kafka, catalogs, stores and readers, of which each file
- * starts what it needs; two files at a time, or one after the other. While units run, programs are installed.
+ * starts what it needs; three files at a time, for they wait much, or one after the other. While units run, programs are installed.
  */
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
@@ -37,7 +34,7 @@ export default defineConfig({
           name: 'parts',
           include: ['test/{integration,interop,e2e}/**/*.test.ts'],
           exclude: alone,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },

@@ -54,3 +54,16 @@ export function inRequestOrder(positions: readonly Position[], metadata: Cluster
   }
   return [...topics.values()];
 }
+
+const partitionBytesMax = 4 * 1024 * 1024;
+const partitionBytesMin = 256 * 1024;
+
+/**
+ * What an answer of at most `bytesMax` may bring of one topic-partition, when so many are asked for: an even share, so that
+ * each gets its turn soon, but no less than is worth while. In powers of two, for brokers remember it with the session. A
+ * single record batch may be larger, and then comes alone.
+ */
+export function partitionBytesOf(bytesMax: number, count: number): number {
+  const share = 2 ** Math.floor(Math.log2(bytesMax / count));
+  return Math.min(partitionBytesMax, Math.max(partitionBytesMin, share));
+}

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { kafkaErrorId, partitionError } from './errors.ts';
-import { byBroker, inRequestOrder, type Position } from './fetch-plan.ts';
+import { byBroker, inRequestOrder, type Position, partitionBytesOf } from './fetch-plan.ts';
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
 import { FetchSession } from './fetch-session.ts';
 import { epochAt } from './leader-epochs.ts';
@@ -33,9 +33,8 @@ export interface FetcherPorts {
 /** An answer is waited for this long at the broker, unless this much has come together before. */
 const waitMs = 250;
 const bytesMin = 64 * 1024;
-/** Of one answer and of one topic-partition in it. A single record batch may be larger, and then comes alone. */
+/** Of one answer. */
 const bytesMax = 16 * 1024 * 1024;
-const partitionBytesMax = 4 * 1024 * 1024;
 const retryMs = 200;
 /** A replica that leads no more may go on answering, with what it still gets: leaders are looked up now and then. */
 const metadataAgeMaxMs = 5 * 60_000;
@@ -155,7 +154,8 @@ export class Fetcher {
     const session = this.#session(leader);
     const { rackId } = this.#ports;
     const request = {
-      ...{ waitMs, bytesMin, bytesMax: allowed, partitionBytesMax, rackId },
+      ...{ waitMs, bytesMin, bytesMax: allowed, rackId },
+      partitionBytesMax: partitionBytesOf(bytesMax, positions.length),
       ...session.ask(inRequestOrder(positions, this.#ports.metadata())),
     };
     let rested: Promise<void>;

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { FatalError, TransientError } from '../../../src/base/errors.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
+import { partitionBytesOf } from '../../../src/kafka/fetch-plan.ts';
 import type { FetchRequest } from '../../../src/kafka/fetch-request.ts';
 import type { FetchedPartition, FetchResponse } from '../../../src/kafka/fetch-response.ts';
 import { Fetcher } from '../../../src/kafka/fetcher.ts';
@@ -311,6 +312,15 @@ describe('what is allowed', () => {
     expect(cluster.fetcher.reservedBytes).toBe(20 * mebibyte);
     await cluster.asked[1]!.answer({});
     expect(cluster.fetcher.reservedBytes).toBe(20 * mebibyte);
+  });
+
+  test('is shared evenly by the partitions that are asked for', () => {
+    const share = (count: number): number => partitionBytesOf(16 * mebibyte, count) / mebibyte;
+    expect([1, 4, 5, 8, 9, 16, 64, 1_000].map(share)).toEqual([4, 4, 2, 2, 1, 1, 0.25, 0.25]);
+    cluster = new Cluster({ orders: { id: 'o', leaders: Array(8).fill(1) } });
+    for (let i = 0; i < 8; i++) cluster.seek('orders', i, 0);
+    cluster.fetcher.allow(16 * mebibyte);
+    expect(cluster.last.request.partitionBytesMax).toBe(2 * mebibyte);
   });
 
   test('may be nothing: fetching stops, and goes on when there is something again', async () => {
