@@ -1,12 +1,11 @@
 import type { Broker, ConnectionOptions } from '@platformatic/kafka';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
-import type { AccessSettings } from './access.ts';
 import { BrokerConnection } from './broker-connection.ts';
+import type { Credentials } from './credentials.ts';
 import { asKafkaError, KafkaError } from './errors.ts';
-import { type AskedFor, Grace, hintOn, refusalIn } from './refusals.ts';
-import { type Login, type Sasl, type SaslAnswer, type SaslPorts, saslOf } from './sasl.ts';
-import { Tls } from './tls.ts';
+import { type AskedFor, hintOn, refusalIn } from './refusals.ts';
+import type { Login, SaslAnswer } from './sasl.ts';
 
 /**
  * Connections to brokers, one each. A session that the broker will end (KIP-368) is replaced before: a new connection is
@@ -19,7 +18,7 @@ export interface ConnectionLimits {
   requestTimeoutMs: number;
 }
 
-export interface ConnectionPorts extends SaslPorts {
+export interface ConnectionPorts {
   clock: Clock;
   /** Told of what is not in order and does not matter yet. */
   warn(message: string): void;
@@ -33,14 +32,12 @@ const usedUntil = 0.95;
 const renewalPauseMs = 1_000;
 /** For so long a refusal of a login stands for all who ask. */
 const refusalPauseMs = 1_000;
-const graceMs = 15_000;
 
 export class Connections {
   readonly #clientId: string;
   readonly #limits: ConnectionLimits;
   readonly #ports: ConnectionPorts;
-  readonly #tls: Tls | undefined;
-  readonly #sasl: Sasl | undefined;
+  readonly #credentials: Credentials;
   readonly #held = new Map<string, BrokerConnection>();
   readonly #opening = new Map<string, Promise<BrokerConnection>>();
   /** Logins that were refused a moment ago: there are systems that lock out who tries too often. */
@@ -48,23 +45,12 @@ export class Connections {
   /** Replaced ones that wait for their last answers. */
   readonly #retired = new Set<BrokerConnection>();
   readonly #end = new AbortController();
-  /** Refusals of logins and of rights end together. */
-  readonly grace: Grace;
-  #principal: string | undefined;
 
-  constructor(clientId: string, access: AccessSettings, limits: ConnectionLimits, ports: ConnectionPorts) {
+  constructor(clientId: string, credentials: Credentials, limits: ConnectionLimits, ports: ConnectionPorts) {
     this.#clientId = clientId;
+    this.#credentials = credentials;
     this.#limits = limits;
     this.#ports = ports;
-    this.#tls = access.tls && new Tls(access.tls, (message) => ports.warn(message));
-    this.#sasl = access.sasl && saslOf(access.sasl, ports);
-    this.grace = new Grace(ports.clock, access.graceMs ?? graceMs);
-  }
-
-  /** As brokers call us, as far as we know: of the last login, or the certificate. */
-  get principal(): string | undefined {
-    if (this.#sasl) return this.#principal;
-    return this.#tls?.principal ?? 'User:ANONYMOUS';
   }
 
   /** @throws {KafkaError} */
@@ -112,27 +98,27 @@ export class Connections {
   async #open(key: string, { host, port }: Broker): Promise<BrokerConnection> {
     const doing = `connecting to ${key}`;
     if (this.#end.signal.aborted) throw closed(doing);
+    const { tls, sasl, grace } = this.#credentials;
     let login: Login | undefined;
     const asked = (): AskedFor => ({
-      tls: this.#tls !== undefined,
-      mechanism: this.#sasl?.mechanism,
+      tls: tls !== undefined,
+      mechanism: sasl?.mechanism,
       principal: login?.principal,
       advice: login && (() => login!.refused()),
       expired: login?.expired?.(),
     });
     let connection: BrokerConnection | undefined;
     try {
-      login = await this.#sasl?.prepare();
-      if (login) this.#principal = login.principal;
-      const tls = await this.#tls?.optionsFor(host);
+      login = await this.#credentials.prepare();
+      const secure = await tls?.optionsFor(host);
       connection = new BrokerConnection(this.#clientId, {
         connectTimeout: this.#limits.connectTimeoutMs,
         requestTimeout: this.#limits.requestTimeoutMs,
-        ...tls,
+        ...secure,
         ...(login ? { sasl: this.#saslOptions(login, () => connection!) } : {}),
       });
       connection.explain = (error, isAnswered) => this.#failure(doing, key, error, asked(), isAnswered);
-      connection.onProven = () => this.grace.end(key);
+      connection.onProven = () => grace.end(key);
       await connection.connect(host, port);
     } catch (error) {
       void connection?.close();
@@ -176,7 +162,7 @@ export class Connections {
 
   #saslOptions(login: Login, connection: () => BrokerConnection): NonNullable<ConnectionOptions['sasl']> {
     return {
-      mechanism: this.#sasl!.mechanism,
+      mechanism: this.#credentials.sasl!.mechanism,
       authenticate: (_mechanism, wire, api, _username, _password, _token, callback) => {
         const exchange = (message: string): Promise<SaslAnswer> => api.async(wire, Buffer.from(message));
         const begunAtMs = this.#ports.clock.monotonicMs();
@@ -201,7 +187,7 @@ export class Connections {
     const refusal = refusalIn(error, asked);
     if (refusal)
       return new KafkaError(doing, 'REFUSED', refusal.message, undefined, {
-        retryable: this.grace.lasts(key),
+        retryable: this.#credentials.grace.lasts(key),
       });
     const hint = hintOn(error, asked, isAnswered);
     if (hint !== undefined) return new KafkaError(doing, 'NETWORK', hint, undefined);

@@ -1,5 +1,7 @@
 import type { Reader } from '@platformatic/kafka';
 import { assert } from '../base/assert.ts';
+import { messageOf } from '../base/errors.ts';
+import { KafkaError } from './errors.ts';
 import type { AbortedTransaction } from './record-set.ts';
 
 /** A Fetch response with its record sets left as they are. */
@@ -31,7 +33,7 @@ const divergingEpochTag = 0;
 
 /**
  * Parses a Fetch response of version 13 to 17 (`clients/src/main/resources/common/message/FetchResponse.json`). The
- * library's own parser makes an object of every record.
+ * library's own parser makes an object of every record. @throws {KafkaError} `DAMAGED` when it is none.
  */
 export function parseFetchResponse(
   _id: number,
@@ -51,6 +53,14 @@ export function namedFetchResponseParser(
 }
 
 function readResponse(reader: Reader, readTopicId: (cursor: ResponseCursor) => string): FetchResponse {
+  try {
+    return readWhole(reader, readTopicId);
+  } catch (error) {
+    throw new KafkaError('reading the answer', 'DAMAGED', messageOf(error), error);
+  }
+}
+
+function readWhole(reader: Reader, readTopicId: (cursor: ResponseCursor) => string): FetchResponse {
   const bytes = reader.buffer.buffer; // joins the chunks that came from the socket, once
   const cursor = new ResponseCursor(bytes, reader.position);
   const response: FetchResponse = {

@@ -1,12 +1,12 @@
 import type { Clock } from '../base/clock.ts';
 import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { kafkaErrorId, partitionError } from './errors.ts';
+import { KafkaError, kafkaErrorId, partitionError } from './errors.ts';
 import { byBroker, inRequestOrder, type Position, partitionBytesOf } from './fetch-plan.ts';
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
 import { FetchSession } from './fetch-session.ts';
 import { epochAt } from './leader-epochs.ts';
-import { type RecordSetSummary, summarize } from './record-set.ts';
+import { DamagedError, type RecordSetSummary, summarize } from './record-set.ts';
 import { type FetchedLog, fetchBytesMin, type LogRange, type SourceEvent } from './source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
 import type { ClusterMetadata, Wire } from './wire.ts';
@@ -44,6 +44,8 @@ const nearestMs = 5 * 60_000;
 const warnIntervalMs = 5_000;
 /** A topic that is gone for this long is taken for deleted. */
 const missingTopicMs = 30_000;
+/** What came damaged is asked for again this often: the way here may have done it, or one replica's memory. */
+const damagedMax = 5;
 
 export class Fetcher {
   readonly logRanges: Map<TopicPartitionKey, FetchedLog> = new Map();
@@ -56,6 +58,8 @@ export class Fetcher {
   /** When each broker was asked last: with little allowed those that waited longest come first. */
   readonly #askedAt = new Map<number, number>();
   readonly #sessions = new Map<number, FetchSession>();
+  /** How often each broker's answer, or a topic-partition's records, came damaged one after the other. */
+  readonly #damaged = new Map<number | TopicPartitionKey, number>();
   readonly #end = new AbortController();
   #emit: (event: SourceEvent) => void = () => {};
   #allowed = 0;
@@ -161,6 +165,7 @@ export class Fetcher {
     let rested: Promise<void>;
     try {
       const response = await this.#ports.wire.fetch(this.#ports.metadata().brokers.get(leader)!, request);
+      this.#damaged.delete(leader);
       if (isOfSession(response.errorCode)) session.failed(true);
       else session.answered(response.errorCode === 0 ? response.sessionId : 0);
       rested = this.#rest(leader, this.#closed ? 0 : this.#takeAnswer(leader, asked, response));
@@ -198,7 +203,7 @@ export class Fetcher {
       if (position.nearest && (fetched.errorCode !== 0 || fetched.divergingEnd !== undefined))
         // A replica knows less than the leader, whose word counts.
         position.nearest = undefined;
-      else if (fetched.errorCode === 0) this.#takeRecords(position, fetched);
+      else if (fetched.errorCode === 0) restMs = Math.max(restMs, this.#takeRecords(position, fetched));
       else restMs = Math.max(restMs, this.#takeError(position, fetched.errorCode));
     }
     return restMs;
@@ -207,13 +212,25 @@ export class Fetcher {
   /** No answer, or one that is an error as a whole. */
   async #takeFailure(leader: number, error: unknown): Promise<void> {
     if (this.#closed) return;
-    if (!isRetryable(error)) return this.#fail(error as Error);
+    const isDamaged = error instanceof KafkaError && error.id === 'DAMAGED';
+    if (isDamaged ? this.#isDamagedForGood(leader) : !isRetryable(error)) return this.#fail(error as Error);
     this.#ports.log.warn('fetching failed; trying again', { broker: leader, error: messageOf(error) });
     await this.#refreshAndRest(leader, messageOf(error));
   }
 
-  #takeRecords(position: Position, fetched: FetchedPartition): void {
-    if (fetched.divergingEnd !== undefined) return this.#reportTruncated(position, fetched.divergingEnd);
+  /** Counts what came damaged. @returns whether to give up. */
+  #isDamagedForGood(what: number | TopicPartitionKey): boolean {
+    const times = (this.#damaged.get(what) ?? 0) + 1;
+    this.#damaged.set(what, times);
+    return times > damagedMax;
+  }
+
+  /** @returns how long to leave the broker alone, in ms. */
+  #takeRecords(position: Position, fetched: FetchedPartition): number {
+    if (fetched.divergingEnd !== undefined) {
+      this.#reportTruncated(position, fetched.divergingEnd);
+      return 0;
+    }
     if (fetched.preferredReplica >= 0)
       position.nearest = {
         broker: fetched.preferredReplica,
@@ -227,21 +244,17 @@ export class Fetcher {
       position: position.offset,
     };
     this.logRanges.set(keyOf(position), log);
-    if (fetched.records.length === 0) return;
+    if (fetched.records.length === 0) return 0;
     const { topic, partition, generation, offset: from } = position;
     let summary: RecordSetSummary;
     try {
       summary = summarize(fetched.records, from, this.#ports.batchBytesMax);
+      this.#damaged.delete(keyOf(position));
     } catch (error) {
-      this.#fail(
-        new FatalError(`reading ${keyOf(position)} from offset ${from}: ${messageOf(error)}`, {
-          cause: error,
-        }),
-      );
-      return;
+      return this.#takeDamage(position, error);
     }
     const { next, epochs, timestampMaxMs } = summary;
-    if (next === from) return; // not one whole batch: it comes when this topic-partition is asked for first
+    if (next === from) return 0; // not one whole batch: it comes when this topic-partition is asked for first
     position.servedAt = ++this.#served;
     position.offset = next;
     position.epoch = epochAt(epochs, next);
@@ -259,6 +272,20 @@ export class Fetcher {
         batchBytesMax: this.#ports.batchBytesMax,
       },
     });
+    return 0;
+  }
+
+  /** Of records that cannot be walked through nothing is handed on. @returns how long to leave the broker alone, in ms. */
+  #takeDamage(position: Position, cause: unknown): number {
+    const doing = `reading ${keyOf(position)} from offset ${position.offset}`;
+    const error = new FatalError(`${doing}: ${messageOf(cause)}`, { cause });
+    if (!(cause instanceof DamagedError) || this.#isDamagedForGood(keyOf(position))) {
+      this.#fail(error);
+      return 0;
+    }
+    position.nearest = undefined;
+    this.#ports.log.warn('what was fetched is damaged; trying again', { error: error.message });
+    return retryMs;
   }
 
   #takeError(position: Position, errorCode: number): number {

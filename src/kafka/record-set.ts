@@ -32,6 +32,9 @@ const headerLength = 61;
 /** Bytes before the part that `batchLength` counts. */
 const lengthPrefix = 12;
 
+/** Bytes that no broker has written so, or of a format from before: when they come again, it was not the way here. */
+export class DamagedError extends FatalError {}
+
 const attribute = { codec: 0x07, logAppendTime: 0x08, transactional: 0x10, control: 0x20 } as const;
 const abortMarker = 0;
 
@@ -50,7 +53,8 @@ export interface RecordSetSummary {
 
 /**
  * Walks the batch headers of `set`, fetched from offset `from`.
- * @throws {FatalError} for old message formats, and for a batch of more than `batchBytesMax`.
+ * @throws {DamagedError} for lengths that cannot be, and old message formats; @throws {FatalError} for a batch of more than
+ * `batchBytesMax`.
  */
 export function summarize(
   set: Buffer,
@@ -97,12 +101,12 @@ function batchEnd(set: Buffer, position: number): number | undefined {
   const magic = set[position + at.magic];
   if (magic === undefined) return undefined;
   if (magic !== 2)
-    throw new FatalError(
+    throw new DamagedError(
       `message format v${magic} is not supported: the topic holds records from before Kafka 0.11`,
     );
   const length = set.readInt32BE(position + at.batchLength);
   if (length < headerLength - lengthPrefix)
-    throw new FatalError(`a record batch claims a length of ${length} bytes`);
+    throw new DamagedError(`a record batch claims a length of ${length} bytes`);
   const end = position + lengthPrefix + length;
   return end > set.length ? undefined : end;
 }

@@ -4,7 +4,8 @@ import { FatalError } from '../base/errors.ts';
 import { systemRandom } from '../base/random.ts';
 import type { AccessSettings } from './access.ts';
 import type { JoinAnswer, JoinRequest, MemberBytes } from './classic-group.ts';
-import { type ConnectionPorts, Connections } from './connections.ts';
+import { Connections } from './connections.ts';
+import { Credentials, type CredentialsPorts } from './credentials.ts';
 import { type Access, asKafkaError, KafkaError } from './errors.ts';
 import {
   createFetch,
@@ -47,7 +48,7 @@ export interface WireOptions {
 }
 
 /** What some ways to get in need. */
-export type WirePorts = Omit<ConnectionPorts, 'clock'>;
+export type WirePorts = Omit<CredentialsPorts, 'clock'>;
 
 const connectTimeoutMs = 5_000;
 /** The client's own limit on an answer. Fetches wait at the broker for less than this. */
@@ -56,6 +57,8 @@ const requestTimeoutMs = 30_000;
 const joinTimeoutMs = 90_000;
 
 export class Wire {
+  /** Who we are to brokers. */
+  readonly access: Access;
   /** Whom to ask what every broker knows: those of the cluster as last known, then the configured ones. */
   #anyone: Broker[];
   readonly #bootstrap: Broker[];
@@ -69,20 +72,17 @@ export class Wire {
     this.#bootstrap = options.brokers.map(parseBroker);
     this.#anyone = this.#bootstrap;
     this.#clock = clock;
+    const credentials = new Credentials(options.access ?? {}, { ...ports, clock });
+    this.access = credentials;
     const open = (timeoutMs: number): Connections =>
       new Connections(
         options.clientId,
-        options.access ?? {},
+        credentials,
         { connectTimeoutMs, requestTimeoutMs: timeoutMs },
-        { ...ports, clock },
+        { clock, warn: (message) => ports.warn(message) },
       );
     this.#pool = open(requestTimeoutMs);
     this.#joining = open(joinTimeoutMs);
-  }
-
-  /** Who we are to brokers. */
-  get access(): Access {
-    return this.#pool;
   }
 
   /** One request to one broker, in the newest version that both know. @throws {KafkaError} */

@@ -5,6 +5,7 @@ import { isRetryable } from '../../../src/base/errors.ts';
 import { seededRandom } from '../../../src/base/random.ts';
 import type { AccessSettings, SaslSettings } from '../../../src/kafka/access.ts';
 import { Connections } from '../../../src/kafka/connections.ts';
+import { Credentials } from '../../../src/kafka/credentials.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
 import { ManualClock } from '../base/clock.ts';
 
@@ -85,6 +86,7 @@ class Gate {
 let gate: Gate;
 let clock: ManualClock;
 let warnings: string[];
+let credentials: Credentials;
 let connections: Connections;
 
 beforeEach(async () => {
@@ -101,18 +103,16 @@ afterEach(async () => {
 const login: SaslSettings = { mechanism: 'PLAIN', username: 'a', password: 'secret' };
 
 function open(access: AccessSettings = { sasl: login }): Connections {
-  connections = new Connections(
-    'test',
-    access,
-    { connectTimeoutMs: 5_000, requestTimeoutMs: 5_000 },
-    {
-      clock,
-      random: seededRandom(1),
-      fetch,
-      awsSigner: () => Promise.reject(new Error('none')),
-      warn: (message) => warnings.push(message),
-    },
-  );
+  const ports = {
+    clock,
+    random: seededRandom(1),
+    fetch,
+    awsSigner: () => Promise.reject(new Error('none')),
+    warn: (message: string) => warnings.push(message),
+  };
+  credentials = new Credentials(access, ports);
+  const limits = { connectTimeoutMs: 5_000, requestTimeoutMs: 5_000 };
+  connections = new Connections('test', credentials, limits, ports);
   return connections;
 }
 
@@ -137,7 +137,7 @@ describe('connections', () => {
     expect(one).toBe(two);
     expect(await connections.get(gate.address)).toBe(one);
     expect(gate.sockets.size).toBe(1);
-    expect(connections.principal).toBe('User:a');
+    expect(credentials.principal).toBe('User:a');
   });
 
   test('one that has ended is made anew', async () => {

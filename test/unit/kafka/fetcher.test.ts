@@ -673,11 +673,17 @@ describe('errors', () => {
     expect(positions(cluster.last)).toEqual(['o-0 5']);
   });
 
-  test('in the bytes fail with the place', async () => {
+  test('in the bytes are asked for again, and fail with the place when they come again and again', async () => {
     cluster.fetcher.allow(64 * mebibyte);
     cluster.seek('orders', 0, 5);
     const old = batch(5, 1);
     old[16] = 1;
+    for (let again = 0; again < 5; again++) {
+      await cluster.last.answer({ partitions: [part('o', 0, old)] });
+      expect(cluster.events).toEqual([]);
+      await cluster.clock.pass(200);
+      expect(positions(cluster.last)).toEqual(['o-0 5']);
+    }
     await cluster.last.answer({ partitions: [part('o', 0, old)] });
     expect(cluster.events).toMatchObject([
       {
@@ -688,6 +694,28 @@ describe('errors', () => {
         },
       },
     ]);
+  });
+
+  test('in an answer as a whole, too; one that is right makes up for those before', async () => {
+    const damaged = new KafkaError(
+      'fetching from b:9092',
+      'DAMAGED',
+      'the fetch response is cut off',
+      undefined,
+    );
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    const damage = async (): Promise<void> => {
+      await cluster.last.fail(damaged);
+      await cluster.clock.pass(200);
+    };
+    for (let again = 0; again < 5; again++) await damage();
+    await cluster.last.answer({ partitions: [part('o', 0, batch(5, 1))] });
+    for (let again = 0; again < 5; again++) await damage();
+    expect(cluster.events.map(({ type }) => type)).toEqual(['records']);
+    expect(positions(cluster.last)).toEqual(['o-0 6']);
+    await cluster.last.fail(damaged);
+    expect(cluster.events.at(-1)).toEqual({ type: 'failed', error: damaged });
   });
 });
 
