@@ -11,12 +11,16 @@ import type { TableWriter } from './table-writer.ts';
 
 /** A member of a bounded run that is done looks this often whether the others are. */
 const intervalMs = 2_000;
+/** Nothing having been read for so long, it is asked whether the logs still reach that far (I8). */
+const stallMs = 30_000;
 
 /** The end of a bounded run: the offsets at which the logs ended when it started. */
 export class CaughtUp {
   readonly #targets: ReadonlyMap<TopicPartitionKey, number>;
   readonly #writers: readonly TableWriter[];
   #dueAtMs = 0;
+  /** Offsets still to be read when that changed last. */
+  #left = { offsets: -1, sinceMs: 0 };
 
   constructor(targets: ReadonlyMap<TopicPartitionKey, number>, writers: readonly TableWriter[]) {
     this.#targets = targets;
@@ -25,15 +29,36 @@ export class CaughtUp {
 
   /** Whether every one of these topic-partitions was read (not: landed) up to its target, for every table. */
   isReached(keys: Iterable<TopicPartitionKey>): boolean {
-    for (const key of keys) {
-      const target = this.#targets.get(key) ?? 0;
-      for (const writer of this.#writers) {
-        if (!writer.takes(parseKey(key).topic)) continue;
-        const entry = writer.entries.get(key);
-        if (!entry || (writer.phase === 'absent' ? entry.seen : entry.next) < target) return false;
-      }
-    }
+    for (const key of keys) if (this.#leftOf(key) > 0) return false;
     return true;
+  }
+
+  /** Offsets of a topic-partition that some table has not read yet. */
+  #leftOf(key: TopicPartitionKey): number {
+    const target = this.#targets.get(key) ?? 0;
+    let left = 0;
+    for (const writer of this.#writers) {
+      if (!writer.takes(parseKey(key).topic)) continue;
+      const entry = writer.entries.get(key);
+      const read = entry && (writer.phase === 'absent' ? entry.seen : entry.next);
+      if (read === undefined || read < target) left = Math.max(left, target - (read ?? 0), 1);
+    }
+    return left;
+  }
+
+  /** True when nothing of these topic-partitions has been read for a while. */
+  isStalled(keys: Iterable<TopicPartitionKey>, nowMs: number): boolean {
+    let offsets = 0;
+    for (const key of keys) offsets += this.#leftOf(key);
+    const { offsets: before, sinceMs } = this.#left;
+    if (offsets === before && nowMs - sinceMs < stallMs) return false;
+    this.#left = { offsets, sinceMs: nowMs };
+    return offsets === before && offsets > 0;
+  }
+
+  /** Those logs that end before their targets now: what they had there is gone. */
+  cutBelowTarget(ends: ReadonlyMap<TopicPartitionKey, number>): TopicPartitionKey[] {
+    return [...ends].filter(([key, end]) => end < (this.#targets.get(key) ?? 0)).map(([key]) => key);
   }
 
   /** Whether every one of these topic-partitions has landed up to its target, in every table. */

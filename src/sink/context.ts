@@ -68,6 +68,7 @@ export type SinkEvent =
   | { type: 'looked'; writer: TableWriter; atMs: number; ledger: Ledger | undefined }
   | { type: 'mirrored' }
   | { type: 'covered'; covered: boolean }
+  | { type: 'ends'; ends: ReadonlyMap<TopicPartitionKey, number> }
   /** A table, or (without one) all of them, can be written no more. */
   | { type: 'broken'; writer: TableWriter | undefined; error: Error }
   /** Something must stop the pipeline, but what was read can be landed. */

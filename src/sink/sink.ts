@@ -2,7 +2,7 @@ import { unreachable } from '../base/assert.ts';
 import { withDeadline } from '../base/clock.ts';
 import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
 import { type AssignedPartition, fetchBytesMin } from '../kafka/source.ts';
-import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { Assignment } from './assignment.ts';
 import { CaughtUp } from './caught-up.ts';
 import { SinkContext, type SinkEvent, type SinkPorts } from './context.ts';
@@ -145,6 +145,9 @@ export class Sink {
         return; // the step that follows looks at what is left
       case 'covered':
         return this.#onCovered(event.covered);
+      case 'ends':
+        for (const key of this.#caughtUp!.cutBelowTarget(event.ends)) this.#failOfCut(key);
+        return;
       case 'broken':
         return this.#onBroken(event.writer, event.error);
       case 'failed':
@@ -204,14 +207,16 @@ export class Sink {
   }
 
   #onTruncated(event: Extract<SinkEvent, { type: 'truncated' }>): void {
-    if (this.#caughtUp)
-      return this.#fail(
-        new FatalError(
-          `reading ${keyOf(event.topicPartition)} up to its end: its log was cut meanwhile, and where it was to end is ` +
-            'not known any more; run again',
-        ),
-      );
-    this.#intake.onTruncated(event);
+    if (this.#caughtUp) this.#failOfCut(keyOf(event.topicPartition));
+    else this.#intake.onTruncated(event);
+  }
+
+  #failOfCut(key: TopicPartitionKey): void {
+    this.#fail(
+      new FatalError(
+        `reading ${key} up to its end: its log was cut meanwhile, and where it was to end is not known any more; run again`,
+      ),
+    );
   }
 
   // ---- the end ----
@@ -225,6 +230,7 @@ export class Sink {
     const caughtUp = this.#caughtUp;
     if (!caughtUp) return;
     this.#isAtEnd = caughtUp.isReached(partitions.keys());
+    if (caughtUp.isStalled(partitions.keys(), nowMs)) this.#askForEnds();
     if (!this.#isAtEnd || !caughtUp.isLanded(partitions.keys()) || !caughtUp.isDue(nowMs)) return;
     const asking = caughtUp.haveOthersLanded(
       new Set(partitions.keys()),
@@ -240,6 +246,17 @@ export class Sink {
       return false;
     });
     this.#context.task(undefined, covered, (yes) => ({ type: 'covered', covered: yes }));
+  }
+
+  /** A log that was cut behind what we have read of it, but before its target, would be waited for for ever. */
+  #askForEnds(): void {
+    const { partitions, ports } = this.#context;
+    const asking = ports.source.listOffsets([...partitions.keys()].map(parseKey), 'latest');
+    const ends = asking.catch((error): ReadonlyMap<TopicPartitionKey, number> => {
+      if (!isRetryable(error)) throw error;
+      return new Map();
+    });
+    this.#context.task(undefined, ends, (found) => ({ type: 'ends', ends: found }));
   }
 
   #onCovered(covered: boolean): void {

@@ -282,6 +282,20 @@ describe('a bounded run', () => {
     );
   });
 
+  test('whose log is cut before that end does not wait for ever', async () => {
+    const bench = new Bench({ options: { untilCaughtUp: true } });
+    bench.source.logs.set('orders-0', { start: 0, end: 9 });
+    await bench.start(0);
+    await bench.pass(29_000);
+    bench.source.bringSome(0, 3);
+    await bench.pass(65_000);
+    expect(bench.ended, 'others may still be writing').toBeUndefined();
+    bench.source.logs.set('orders-0', { start: 0, end: 3 });
+    await bench.pass(31_000);
+    expect(bench.ended).toMatch(/^reading orders-0 up to its end: its log was cut meanwhile/);
+    expect(await bench.rows()).toBe(rowsOf(0, 0, 3));
+  });
+
   test('that is told to stop early ends as any other', async () => {
     const bench = new Bench({ options: { untilCaughtUp: true } });
     bench.source.logs.set('orders-0', { start: 0, end: 9 });
