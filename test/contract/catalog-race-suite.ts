@@ -6,8 +6,7 @@ import { race } from './race.ts';
 export function catalogRaceSuite(
   name: string,
   open: () => Promise<TestedCatalog>,
-  committers = 8,
-  commits = 200,
+  { committers = 8, commits = 200 } = {},
 ): void {
   describe(`a catalog of ${name}`, () => {
     const bench = benchFor(open);
