@@ -50,6 +50,7 @@ export function inlineLane(ports: LanePorts): Lane {
       queue(async () => {
         for (const table of tables.values()) await table.drop();
       }),
+    restart: () => {}, // it dies with its process
   };
 }
 

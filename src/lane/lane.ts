@@ -1,3 +1,4 @@
+import { FatalError } from '../base/errors.ts';
 import type { DataFile } from '../iceberg/data-file.ts';
 import type { HashedFolders } from '../iceberg/data-location.ts';
 import type { PartitionSpec } from '../iceberg/partition-spec.ts';
@@ -27,7 +28,12 @@ export interface Lane {
   /** What the first telling record of a set asks for. Appends nothing. */
   describe(set: RecordSet, plan: DescribePlan): Promise<Described>;
   close(): Promise<void>;
+  /** After a {@link LaneDiedError}, with which every command fails until then: it begins anew, and holds nothing. */
+  restart(): void;
 }
+
+/** A lane has ended by itself, with all that it held: nothing of that has landed. One object for each death. */
+export class LaneDiedError extends FatalError {}
 
 /** All that a lane must know of a table. Plain data: it crosses threads. */
 export interface TablePlan {

@@ -40,6 +40,11 @@ export class Budget {
     this.#queuedBytes += bytes;
   }
 
+  /** A set that a lane was handed has come to nothing. */
+  unanswered(bytes: number): void {
+    this.#queuedBytes -= bytes;
+  }
+
   appended(lane: number, bytes: number, appended: Appended): void {
     this.#queuedBytes -= bytes;
     this.laneHolds(lane, appended.heldBytes);

@@ -6,7 +6,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import type { DataFile } from '../iceberg/data-file.ts';
 import type { AssignedPartition, RecordSet, Source, SourceEvent } from '../kafka/source.ts';
 import type { TopicPartitionKey } from '../kafka/topic-partition.ts';
-import type { Appended, Described, Lane } from '../lane/lane.ts';
+import { type Appended, type Described, type Lane, LaneDiedError } from '../lane/lane.ts';
 import type { Store } from '../storage/store.ts';
 import { Budget } from './budget.ts';
 import type { Origin } from './claims.ts';
@@ -66,6 +66,7 @@ export type SinkEvent =
   | { type: 'laneFlushed'; writer: TableWriter; lane: number; files: DataFile[]; heldBytes: number }
   | { type: 'landing'; writer: TableWriter; flush: Flush; landing: Landing; startedAtMs: number }
   | { type: 'looked'; writer: TableWriter; atMs: number; ledger: Ledger | undefined }
+  | { type: 'laneDied'; lane: number; error: LaneDiedError }
   | { type: 'mirrored' }
   | { type: 'covered'; covered: boolean }
   | { type: 'ends'; ends: ReadonlyMap<TopicPartitionKey, number> }
@@ -130,10 +131,26 @@ export class SinkContext {
     );
   }
 
-  /** A command to a lane whose answer says nothing: lanes run commands in order. */
-  inLane(index: number, command: (lane: Lane) => Promise<void>): void {
-    command(this.ports.lanes[index]!).catch((error) =>
-      this.post({ type: 'broken', writer: undefined, error: asError(error) }),
+  /**
+   * A command to a lane, and what came of it; lanes run commands in order. A failure breaks the table, or without one
+   * everything; the lane's death only costs what it held.
+   */
+  inLane<T>(
+    index: number,
+    command: (lane: Lane) => Promise<T>,
+    event?: (result: T) => SinkEvent,
+    writer?: TableWriter,
+  ): void {
+    command(this.ports.lanes[index]!).then(
+      (result) => {
+        if (event) this.post(event(result));
+      },
+      (error) =>
+        this.post(
+          error instanceof LaneDiedError
+            ? { type: 'laneDied', lane: index, error }
+            : { type: 'broken', writer, error: asError(error) },
+        ),
     );
   }
 

@@ -57,10 +57,18 @@ export class Intake {
     const receivedAtMs = ports.clock.monotonicMs();
     const { lane } = partition;
     budget.handed(length);
-    this.#context.task(undefined, ports.lanes[lane]!.append(set), (appended) => {
-      budget.appended(lane, length, appended);
-      return { type: 'appended', set, generations, lane, receivedAtMs, appended };
-    });
+    this.#context.inLane(
+      lane,
+      (to) => {
+        const appending = to.append(set);
+        appending.catch(() => budget.unanswered(length));
+        return appending;
+      },
+      (appended) => {
+        budget.appended(lane, length, appended);
+        return { type: 'appended', set, generations, lane, receivedAtMs, appended };
+      },
+    );
   }
 
   onAppended({ set, generations, receivedAtMs, appended }: Extract<SinkEvent, { type: 'appended' }>): void {
@@ -94,14 +102,12 @@ export class Intake {
     const { generation } = writer;
     const { value, key: keyFormat, keyColumn, onError, onTombstone } = writer.options;
     const plan = { value, key: keyFormat, keyColumn, onError, onTombstone };
-    const describing = this.#context.ports.lanes[entry.lane]!.describe(set, plan);
-    this.#context.task(writer, describing, (described) => ({
-      type: 'described',
+    this.#context.inLane(
+      entry.lane,
+      (lane) => lane.describe(set, plan),
+      (described) => ({ type: 'described', writer, generation, set, described }),
       writer,
-      generation,
-      set,
-      described,
-    }));
+    );
   }
 
   onDescribed({ writer, generation, set, described }: Extract<SinkEvent, { type: 'described' }>): void {

@@ -61,16 +61,12 @@ export class LandingStage {
     if (writer.broken || writer.phase !== 'ready' || writer.flush || !this.#isDue(writer, nowMs, final))
       return;
     const lanes = writer.beginFlush(this.#context.ports.random, nowMs);
-    for (const lane of lanes) {
-      const flushing = this.#context.ports.lanes[lane]!.flush(writer.name);
-      this.#context.task(undefined, flushing, ({ files, heldBytes }) => ({
-        type: 'laneFlushed',
-        writer,
+    for (const lane of lanes)
+      this.#context.inLane(
         lane,
-        files,
-        heldBytes,
-      }));
-    }
+        (to) => to.flush(writer.name),
+        ({ files, heldBytes }) => ({ type: 'laneFlushed', writer, lane, files, heldBytes }),
+      );
   }
 
   #isDue(writer: TableWriter, nowMs: number, final: boolean): boolean {
@@ -92,13 +88,7 @@ export class LandingStage {
   onLaneFlushed(writer: TableWriter, lane: number, files: DataFile[], heldBytes: number): void {
     const { ports, budget, options } = this.#context;
     budget.laneHolds(lane, heldBytes);
-    if (writer.flush!.abandoned) {
-      // No attempt has named these files, so they are certainly nobody's (I4); nor those that other lanes closed before.
-      for (const file of [...files, ...writer.flush!.files.splice(0)])
-        void ports.store.delete(file.path).catch(() => {});
-      writer.laneAbandoned(lane);
-      return;
-    }
+    if (writer.flush!.abandoned) return this.#abandon(writer, lane, files);
     const closed = writer.laneFlushed(lane, files);
     if (!closed) return;
     const startedAtMs = ports.clock.monotonicMs();
@@ -120,6 +110,18 @@ export class LandingStage {
       landing,
       startedAtMs,
     }));
+  }
+
+  /** No attempt has named these files, so they are certainly nobody's (I4); nor those that other lanes closed before. */
+  #abandon(writer: TableWriter, lane: number, files: readonly DataFile[]): void {
+    for (const file of [...files, ...writer.flush!.files.splice(0)])
+      void this.#context.ports.store.delete(file.path).catch(() => {});
+    writer.laneAbandoned(lane);
+  }
+
+  /** The lane will not close its files; the table was dropped. */
+  laneDied(writer: TableWriter, lane: number): void {
+    if (writer.flush?.lanesPending.has(lane)) this.#abandon(writer, lane, []);
   }
 
   onLanding({ writer, flush, landing, startedAtMs }: Extract<SinkEvent, { type: 'landing' }>): void {

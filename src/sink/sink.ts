@@ -9,6 +9,7 @@ import { SinkContext, type SinkEvent, type SinkPorts } from './context.ts';
 import { Intake } from './intake.ts';
 import { oldestUnreadAgeMs, partitionLags } from './lag.ts';
 import { LandingStage } from './landing.ts';
+import { LaneDeaths } from './lane-deaths.ts';
 import { Mirror } from './mirror.ts';
 import type { SinkOptions } from './options.ts';
 import type { SinkStatus } from './status.ts';
@@ -36,6 +37,7 @@ export class Sink {
   readonly #assignment: Assignment;
   readonly #intake: Intake;
   readonly #landing: LandingStage;
+  readonly #laneDeaths: LaneDeaths;
   /** Set in a bounded run. */
   #caughtUp: CaughtUp | undefined;
   /** A bounded run has read all of its own that it was to read. It goes on if it is given more, or must read again. */
@@ -59,6 +61,7 @@ export class Sink {
     this.#assignment = new Assignment(this.#context, this.#mirror);
     this.#intake = new Intake(this.#context, this.#assignment);
     this.#landing = new LandingStage(this.#context, this.#assignment);
+    this.#laneDeaths = new LaneDeaths(this.#context, this.#assignment, this.#landing);
   }
 
   /**
@@ -137,6 +140,8 @@ export class Sink {
         return this.#intake.onCreated(event.writer, event.generation);
       case 'laneFlushed':
         return this.#landing.onLaneFlushed(event.writer, event.lane, event.files, event.heldBytes);
+      case 'laneDied':
+        return this.#laneDeaths.onLaneDied(event.lane, event.error);
       case 'landing':
         return this.#landing.onLanding(event);
       case 'looked':

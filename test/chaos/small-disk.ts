@@ -42,8 +42,18 @@ export class SmallDisk {
 
   /** Leaves so many bytes of room. */
   async fill(roomBytes: number): Promise<void> {
+    // What is written between the two commands makes it too small to be: then with a little more.
+    for (let room = roomBytes; ; room *= 2)
+      try {
+        return await this.#resize(`${(await this.#usedBytes()) + room}`);
+      } catch (error) {
+        if (room > 64 * roomBytes) throw error;
+      }
+  }
+
+  async #usedBytes(): Promise<number> {
     const { stdout } = await run(...this.command('df', ['--block-size=1', '--output=used', this.folder]));
-    await this.#resize(`${Number(stdout.trim().split('\n').at(-1)) + roomBytes}`);
+    return Number(stdout.trim().split('\n').at(-1));
   }
 
   async free(): Promise<void> {

@@ -60,6 +60,8 @@ export interface Features {
   readonly onTopicRecreated: 'halt' | 'restart';
   /** Logs are cut by unclean elections. */
   readonly truncations: boolean;
+  /** Lanes die, as threads do that run out of memory. */
+  readonly laneDeaths: boolean;
   readonly onTruncation: 'halt' | 'skip';
   readonly growth: boolean;
   /** The group forgets its offsets. */
@@ -144,6 +146,7 @@ export function drawFeatures(seed: number): Features {
     doubled: has(0.2),
     truncations: has(0.12),
     onTruncation: policy('skip', 'halt'),
+    laneDeaths: has(0.12),
   };
   return { ...drawn, truncations: drawn.truncations && canBeCut(drawn) };
 }

@@ -136,6 +136,8 @@ const sink = [
     "¦this.drop(writer, 'partitions moved before",
   ),
   mark('sink/landing.ts', 'a flush is dropped while lanes close its files', 'writer.laneAbandoned(lane);'),
+  mark('sink/lane-deaths.ts', 'a lane died', 'ports.lanes[lane]!.restart();'),
+  mark('sink/landing.ts', 'a lane died that was to close files', '¦this.#abandon(writer, lane, [])'),
   mark(
     'sink/landing.ts',
     'a look finds the ledger elsewhere',

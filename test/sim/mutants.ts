@@ -12,6 +12,12 @@ export interface Mutant {
 
 export const mutants: readonly Mutant[] = [
   {
+    name: 'a lane that has died is told anew only of tables that had rows (I8)',
+    file: 'sink/lane-deaths.ts',
+    find: "this.#assignment.drop(writer, 'a lane died with its rows');",
+    replace: "if (writer.rows > 0) this.#assignment.drop(writer, 'a lane died with its rows');",
+  },
+  {
     name: 'no offset check at all (I1)',
     file: 'sink/claims.ts',
     find: '(known === undefined ? claim.initial : known === start)',

@@ -49,6 +49,7 @@ const plain: Partial<Features> = {
   longSleep: false,
   expiry: false,
   doubled: false,
+  laneDeaths: false,
 };
 
 /** No more worlds than this are tried. */

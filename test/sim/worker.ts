@@ -2,7 +2,7 @@ import type { Log } from '../../src/base/log.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { keyOf, type TopicPartitionKey } from '../../src/kafka/topic-partition.ts';
 import { inlineLane } from '../../src/lane/inline.ts';
-import type { Lane } from '../../src/lane/lane.ts';
+import { type Lane, LaneDiedError } from '../../src/lane/lane.ts';
 import type { SinkOptions } from '../../src/sink/options.ts';
 import { Sink } from '../../src/sink/sink.ts';
 import type { SimBroker } from './broker.ts';
@@ -54,9 +54,9 @@ export class SimWorker {
       truncations: features.truncations,
       broken: (what) => world.broken(what),
     });
-    const lanes = Array.from({ length: features.lanes }, () =>
-      this.#slow(inlineLane({ ...ports, store, encoder: offsetEncoder, fetch: registryFetch(process) })),
-    );
+    const lane = (): Lane =>
+      inlineLane({ ...ports, store, encoder: offsetEncoder, fetch: registryFetch(process) });
+    const lanes = Array.from({ length: features.lanes }, () => this.#mortal(() => this.#slow(lane())));
     const catalog = openCatalog(features, tables, process, { ...ports, store });
     const options = { ...world.options, worker: process.name };
     this.sink = new Sink(options, { ...ports, source: this.source, lanes, catalog, store });
@@ -113,6 +113,39 @@ export class SimWorker {
       this.#world.broken(`${name} ends a bounded run as if all had landed: ${unlanded}`);
   }
 
+  /** A lane that may die of any command: what it was asked before is never answered. */
+  #mortal(make: () => Lane): Lane {
+    if (!this.#world.features.laneDeaths) return make();
+    let lane = make();
+    let death = Promise.withResolvers<never>();
+    let error: Error | undefined;
+    const command = <T>(run: () => Promise<T>): Promise<T> => {
+      if (!error && this.process.moment('lane').happens('a lane dies', 0.004)) {
+        error = new LaneDiedError('lane died: of nothing in particular');
+        death.reject(error);
+      }
+      return error ? Promise.reject(error) : Promise.race([run(), death.promise]);
+    };
+    const restart = (): void => {
+      lane = make();
+      error = undefined;
+      death = Promise.withResolvers<never>();
+      death.promise.catch(() => {});
+    };
+    restart();
+    return {
+      open: (plan) => command(() => lane.open(plan)),
+      seek: (...args) => command(() => lane.seek(...args)),
+      append: (set) => command(() => lane.append(set)),
+      flush: (table) => command(() => lane.flush(table)),
+      drop: (table) => command(() => lane.drop(table)),
+      release: (topicPartition) => command(() => lane.release(topicPartition)),
+      describe: (set, plan) => command(() => lane.describe(set, plan)),
+      close: () => lane.close(),
+      restart,
+    };
+  }
+
   /** A lane as in a thread of its own: each command begins when it is its turn, and a while later. */
   #slow(inner: Lane): Lane {
     const { clock, random } = this.process;
@@ -142,6 +175,7 @@ export class SimWorker {
       release: (topicPartition) => later(() => inner.release(topicPartition)),
       describe: (set, plan) => later(() => inner.describe(set, plan)),
       close: () => later(() => inner.close()),
+      restart: () => {},
     };
   }
 

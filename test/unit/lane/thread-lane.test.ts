@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { FatalError, TransientError } from '../../../src/base/errors.ts';
-import type { Lane } from '../../../src/lane/lane.ts';
+import { type Lane, LaneDiedError } from '../../../src/lane/lane.ts';
 import type { ToThread } from '../../../src/lane/thread.ts';
 import type { StorageAccess } from '../../../src/storage/access.ts';
 import { LogBook } from '../sink/lake.ts';
@@ -133,9 +133,23 @@ describe('the lane on this side', () => {
     thread.emit('error', new Error('out of memory'));
     thread.emit('exit', 1);
     for (const each of waiting)
-      await expect(each).rejects.toThrow(new FatalError('lane lane-1 died: out of memory'));
+      await expect(each).rejects.toThrow(new LaneDiedError('lane lane-1 died: out of memory'));
     await expect(lane.flush('a')).rejects.toThrow('lane lane-1 died: out of memory');
     expect(thread.sent).toHaveLength(2);
+  });
+
+  test('begins anew in another thread when it is told to, and what the dead one may still say is not heard', async () => {
+    const waiting = lane.flush('a');
+    thread.emit('error', new Error('out of memory'));
+    await expect(waiting).rejects.toBeInstanceOf(LaneDiedError);
+    lane.restart();
+    const again = lane.flush('a');
+    thread.emit('exit', 1);
+    thread.answer(0, 'from the dead');
+    expect(FakeThread.last).not.toBe(thread);
+    expect(FakeThread.last.options).toEqual(thread.options);
+    FakeThread.last.answer(0, 'files');
+    expect(await again).toBe('files');
   });
 
   test('answers the thread what opens a location, or why nothing does', async () => {
@@ -204,6 +218,9 @@ describe('a lane in a real thread', () => {
       rmSync(folder, { recursive: true });
     }
     await expect(lane.flush('shop.orders')).rejects.toThrow(/^lane lane-1 died: /);
+    lane.restart();
+    await expect(lane.flush('shop.orders'), 'it holds nothing').rejects.toThrow('was never opened');
+    await lane.close();
   });
 
   test('asks for what opens the store of each file, and says why when nothing does', async () => {

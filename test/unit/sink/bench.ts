@@ -10,7 +10,7 @@ import type {
 import { keyOf, parseKey, type TopicPartition } from '../../../src/kafka/topic-partition.ts';
 import { writeBatch } from '../../../src/kafka/write-batch.ts';
 import { inlineLane } from '../../../src/lane/inline.ts';
-import type { Lane } from '../../../src/lane/lane.ts';
+import { type Lane, LaneDiedError } from '../../../src/lane/lane.ts';
 import type { SinkOptions } from '../../../src/sink/options.ts';
 import { Sink } from '../../../src/sink/sink.ts';
 import type { SinkTotals } from '../../../src/sink/totals.ts';
@@ -213,27 +213,42 @@ export class HeldLane {
   readonly lane: Lane;
   #gate = Promise.resolve();
   #open: () => void = () => {};
+  #death = Promise.withResolvers<never>();
 
-  constructor(inner: Lane) {
+  constructor(make: () => Lane) {
+    let inner = make();
     let last: Promise<unknown> = Promise.resolve();
     const later = <A extends unknown[], T>(run: (...args: A) => Promise<T>) => {
       return (...args: A): Promise<T> => {
         const gate = this.#gate;
-        const result = last.then(() => gate).then(() => run(...args));
+        const result = Promise.race([last.then(() => gate).then(() => run(...args)), this.#death.promise]);
         last = result.catch(() => {});
         return result;
       };
     };
+    this.#death.promise.catch(() => {});
     this.lane = {
-      open: later(inner.open),
-      seek: later(inner.seek),
-      append: later(inner.append),
-      flush: later(inner.flush),
-      drop: later(inner.drop),
-      release: later(inner.release),
-      describe: later(inner.describe),
-      close: inner.close,
+      open: later((plan) => inner.open(plan)),
+      seek: later((...args) => inner.seek(...args)),
+      append: later((set) => inner.append(set)),
+      flush: later((table) => inner.flush(table)),
+      drop: later((table) => inner.drop(table)),
+      release: later((topicPartition) => inner.release(topicPartition)),
+      describe: later((...args) => inner.describe(...args)),
+      close: () => inner.close(),
+      restart: () => {
+        inner = make();
+        last = Promise.resolve();
+        this.#gate = Promise.resolve();
+        this.#death = Promise.withResolvers();
+        this.#death.promise.catch(() => {});
+      },
     };
+  }
+
+  /** Nothing that it was asked is answered any more. */
+  die(): void {
+    this.#death.reject(new LaneDiedError('lane-1 died: out of memory'));
   }
 
   hold(): void {
@@ -279,7 +294,7 @@ export class Bench {
     };
     this.lanes = Array.from(
       { length: lanes },
-      () => new HeldLane(inlineLane({ ...ports, store, encoder: offsetEncoder, fetch })),
+      () => new HeldLane(() => inlineLane({ ...ports, store, encoder: offsetEncoder, fetch })),
     );
     this.sink = new Sink(sinkOptions(options), {
       ...ports,
