@@ -101,6 +101,7 @@ class ClassicMember implements GroupMembership {
   /** In which what is owned was assigned. */
   #ownedGeneration = noGeneration;
   #mustJoin = true;
+  #subscribed: readonly string[];
   /** As leader: the topics that the assignment was made for, and as what. As follower: ours. */
   #seen = '';
   #watched: readonly string[];
@@ -115,6 +116,7 @@ class ClassicMember implements GroupMembership {
     this.#ports = ports;
     this.#intervalMs = Math.min(heartbeatMs, options.sessionTimeoutMs / 3);
     this.#isCooperative = options.assignors.every((name) => name === 'cooperative-sticky');
+    this.#subscribed = options.topics;
     this.#watched = options.topics;
     this.#lookedAtMs = ports.clock.monotonicMs();
   }
@@ -165,6 +167,7 @@ class ClassicMember implements GroupMembership {
   async #join(): Promise<void> {
     this.#assigned = undefined;
     const isNew = this.#memberId === '';
+    const subscribed = this.#subscribed;
     const answer = await this.#ports.join({
       memberId: this.#memberId,
       instanceId: this.#options.instanceId,
@@ -182,10 +185,10 @@ class ClassicMember implements GroupMembership {
     if (this.#stopped) return;
     const assigned = readAssignment(bytes);
     // Made before we were away: topics may have grown since, which only a new assignment can tell.
-    this.#mustJoin = answer.skipAssignment && isNew;
+    this.#mustJoin = (answer.skipAssignment && isNew) || subscribed !== this.#subscribed;
     if (!this.#mustJoin || this.#isCooperative) this.#assigned = assigned;
     this.#ownedGeneration = answer.generation;
-    if (!leads || answer.skipAssignment) this.#watch(this.#options.topics);
+    if (!leads || answer.skipAssignment) this.#watch(subscribed);
     this.#ports.log.debug('joined the group', {
       generation: answer.generation,
       assignor: answer.assignor,
@@ -195,7 +198,7 @@ class ClassicMember implements GroupMembership {
 
   #protocols(): JoinRequest['protocols'] {
     const metadata = writeSubscription({
-      topics: this.#options.topics,
+      topics: this.#subscribed,
       owned: [...this.#owned.values()],
       generation: this.#ownedGeneration,
     });
@@ -261,6 +264,13 @@ class ClassicMember implements GroupMembership {
     if (revoked.length === 0) return;
     for (const each of revoked) this.#revoking.add(keyOf(each));
     this.#ports.onRevoked(revoked, this.#options.rebalanceTimeoutMs * revocationShare);
+  }
+
+  /** By joining again: the group takes nobody's word for it before. */
+  subscribe(topics: readonly string[]): void {
+    this.#subscribed = topics;
+    this.#mustJoin = true;
+    this.#wake.abort();
   }
 
   released(topicPartitions: readonly TopicPartition[]): void {

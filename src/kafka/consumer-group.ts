@@ -58,6 +58,9 @@ class Member implements GroupMembership {
   #epoch: number = joinEpoch;
   readonly #options: ConsumerGroupOptions;
   readonly #ports: ConsumerGroupPorts;
+  #topics: readonly string[];
+  /** True when the next heartbeat must name the topics. */
+  #tellTopics = false;
   readonly #owned = new Map<TopicPartitionKey, AssignedPartition>();
   /** What the broker wants us to own, as last told; undefined while it has not said. */
   #target: Map<TopicPartitionKey, AssignedPartition> | undefined;
@@ -78,6 +81,7 @@ class Member implements GroupMembership {
   constructor(options: ConsumerGroupOptions, ports: ConsumerGroupPorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#topics = options.topics;
   }
 
   get member(): GroupMember {
@@ -92,8 +96,8 @@ class Member implements GroupMembership {
     while (!this.#stopped) {
       let waitMs = groupRetryMs;
       try {
-        await this.#beat();
-        waitMs = this.#tellOwned ? 0 : this.#intervalMs;
+        if (this.#mayBeat) await this.#beat();
+        waitMs = this.#tellOwned || this.#tellTopics ? 0 : this.#intervalMs;
       } catch (error) {
         if (!this.#survives(error)) return;
       }
@@ -102,17 +106,24 @@ class Member implements GroupMembership {
     }
   }
 
+  /** Nobody may join who asks for nothing: a topic has to come first. */
+  get #mayBeat(): boolean {
+    return this.#epoch !== joinEpoch || this.#topics.length > 0;
+  }
+
   async #beat(): Promise<void> {
     const all = this.#tellAll;
     const owned = all || this.#tellOwned;
+    const topics = all || this.#tellTopics;
     this.#tellOwned = false;
+    this.#tellTopics = false;
     try {
       const answer = await this.#ports.heartbeat({
         memberId: this.#options.memberId,
         instanceId: this.#options.instanceId,
         memberEpoch: this.#epoch,
         rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs,
-        topics: all ? this.#options.topics : null,
+        topics: topics ? this.#topics : null,
         owned: owned ? byTopic(this.#owned.values()) : null,
       });
       this.#epoch = answer.memberEpoch;
@@ -161,6 +172,12 @@ class Member implements GroupMembership {
     for (const [key, owned] of assigned) this.#owned.set(key, owned);
     this.#tellOwned = true;
     this.#ports.onAssigned(assigned.map(([, owned]) => owned));
+  }
+
+  subscribe(topics: readonly string[]): void {
+    this.#topics = topics;
+    this.#tellTopics = true;
+    this.#wake.abort();
   }
 
   released(topicPartitions: readonly TopicPartition[]): void {

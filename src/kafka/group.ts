@@ -7,6 +7,8 @@ export interface GroupMembership {
   readonly member: GroupMember;
   /** Leaves the group; its partitions are given to others at once, those of a static member when its session is over. */
   leave(): Promise<void>;
+  /** These topics are asked for from now on. */
+  subscribe(topics: readonly string[]): void;
   /** Ends a revocation. */
   released(topicPartitions: readonly TopicPartition[]): void;
 }

@@ -77,6 +77,8 @@ export type SourceEvent =
       /** Where what was read and what the log has part, at the latest. */
       end: number;
     }
+  /** By a pattern topics were found, or those that were found are gone. What they mean for us the group tells. */
+  | { type: 'topics'; appeared: readonly string[]; vanished: readonly string[] }
   | { type: 'failed'; error: Error };
 
 export interface CommittedOffset {
@@ -131,7 +133,7 @@ export interface Source {
 
   /**
    * An offset of each log: its start, its end (last stable offset), or the first record at or after a time (ms since the
-   * epoch; the end when there is none).
+   * epoch; the end when there is none). Absent of topics that are gone.
    */
   listOffsets(
     topicPartitions: readonly TopicPartition[],

@@ -89,7 +89,9 @@ export class Assignment {
       const partition = this.#context.partitions.get(key);
       // No longer ours, or ours anew: as a partition of another topic of the same name, it may be.
       if (!partition || writer.opening.get(key) !== topicPartition) continue;
-      const position = opened.positions.get(key)!;
+      const position = opened.positions.get(key);
+      // Its topic is gone: soon it is no longer ours.
+      if (!position) continue;
       writer.place(topicPartition, partition.lane, position);
       if (writer.phase === 'ready')
         this.#context.inLane(partition.lane, (lane) =>

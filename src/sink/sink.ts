@@ -21,6 +21,7 @@ const laneCloseMs = 2_000;
 const idleMs = 1_000;
 /** So many topic-partitions are told of in a status. */
 const lagsMax = 100;
+const topicsMax = 100;
 
 /**
  * The exactly-once core of a worker. One loop: what happens outside (record sets, answers of lanes, commits, revocations,
@@ -109,6 +110,8 @@ export class Sink {
     this.#context.clusterId = cluster.clusterId;
     if (!cluster.isFixed) this.#context.siblings = cluster.topicPartitions;
     this.#context.learnTopics(cluster.topicPartitions);
+    for (const { topic } of cluster.topicPartitions) this.#context.topics.add(topic);
+    ports.log.info('reading topics', { topics: [...this.#context.topics] });
     if (!options.untilCaughtUp) return;
     this.#caughtUp = new CaughtUp(await ports.source.listOffsets(cluster.topicPartitions, 'latest'), writers);
   }
@@ -147,6 +150,8 @@ export class Sink {
         return this.#onCovered(event.covered);
       case 'broken':
         return this.#onBroken(event.writer, event.error);
+      case 'topics':
+        return this.#onTopics(event);
       case 'failed':
         return this.#onBroken(undefined, event.error);
       case 'unfit':
@@ -181,6 +186,16 @@ export class Sink {
     const allowed = budget.allowed(ports.source.reservedBytes, staged);
     this.#paused = allowed < fetchBytesMin;
     ports.source.allow(state === 'running' && !this.#isAtEnd ? allowed : 0);
+  }
+
+  /** Who reads what has come, and reads no more what is gone, the group tells. What has landed stays. */
+  #onTopics({ appeared, vanished }: Extract<SinkEvent, { type: 'topics' }>): void {
+    const { log } = this.#context.ports;
+    if (appeared.length > 0) log.info('topics were found', { topics: appeared });
+    if (vanished.length > 0) log.warn('topics are gone: what has landed of them stays', { topics: vanished });
+    for (const topic of appeared) this.#context.topics.add(topic);
+    for (const topic of vanished) this.#context.topics.delete(topic);
+    this.#caughtUp?.forget(vanished);
   }
 
   #onAssigned(topicPartitions: readonly AssignedPartition[]): void {
@@ -314,6 +329,7 @@ export class Sink {
     const { rebalances } = this.#context;
     return {
       state,
+      topics: [...this.#context.topics].sort().slice(0, topicsMax),
       partitions: partitions.size,
       records: counts.records,
       rows: counts.rows,

@@ -511,3 +511,54 @@ describe('leaving', () => {
     expect(group.tidings()).toEqual([]);
   });
 });
+
+describe('topics that are asked for from now on', () => {
+  const more = 'assigned more-0';
+
+  test('are named by joining again; what is owned is kept', async () => {
+    await group.joined();
+    group.coordinator.topics.set('more', { topicId: 'm', partitions: 1 });
+    group.membership.subscribe(['more', 'orders', 'users']);
+    await settle();
+    expect(group.asked()).toEqual([
+      'join me-1 [orders-0,orders-1,users-0]',
+      'sync me-1 2 cooperative-sticky',
+    ]);
+    expect(group.tidings()).toEqual([more]);
+    group.membership.subscribe(['more', 'users']);
+    await settle();
+    expect(group.tidings()).toEqual(['revoked orders-0 orders-1 45000']);
+  });
+
+  test('while a join is under way are named by another one', async () => {
+    await group.joined();
+    group.coordinator.topics.set('more', { topicId: 'm', partitions: 1 });
+    const gate = Promise.withResolvers<void>();
+    const { join } = group.coordinator;
+    group.coordinator.join = async (request) => {
+      await gate.promise;
+      return join.call(group.coordinator, request);
+    };
+    group.coordinator.isRebalancing = true;
+    await group.clock.pass(intervalMs);
+    group.membership.subscribe(['more', 'orders', 'users']);
+    gate.resolve();
+    await settle();
+    expect(group.asked().filter((text) => text.startsWith('join'))).toEqual([
+      'join me-1 [orders-0,orders-1,users-0]',
+      'join me-1 [orders-0,orders-1,users-0]',
+    ]);
+    expect(group.tidings()).toEqual([more]);
+  });
+
+  test('may be none: everything is given up', async () => {
+    await group.joined();
+    group.membership.subscribe([]);
+    await settle();
+    expect(group.tidings()).toEqual(['revoked orders-0 orders-1 users-0 45000']);
+    await group.released('orders-0', 'orders-1', 'users-0');
+    await group.clock.pass(2 * intervalMs);
+    expect(group.tidings()).toEqual([]);
+    expect(readSubscription('me', group.coordinator.lastJoin!.protocols[0]!.metadata).topics).toEqual([]);
+  });
+});

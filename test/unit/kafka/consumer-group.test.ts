@@ -575,3 +575,60 @@ describe('a static member', () => {
     ]);
   });
 });
+
+describe('topics that are asked for from now on', () => {
+  test('are named at once, and once', async () => {
+    await group.join();
+    group.member.subscribe(['more', 'orders']);
+    await settle();
+    await group.clock.pass(2 * intervalMs);
+    const named = group.coordinator.beats.map(({ topics }) => topics);
+    expect(named[0]).toEqual(['orders', 'users']);
+    expect(named.filter((topics) => topics?.includes('more'))).toEqual([['more', 'orders']]);
+    expect(group.coordinator.beats.find(({ topics }) => topics?.includes('more'))!.memberEpoch).toBe(
+      group.member.member.epoch,
+    );
+  });
+
+  test('are named again when the answer was lost, and by who joins anew', async () => {
+    await group.join();
+    group.coordinator.loseAnswer();
+    group.member.subscribe(['more']);
+    await settle();
+    await group.clock.pass(1_000);
+    expect(group.coordinator.beats.slice(-2).map(({ topics }) => topics)).toEqual([['more'], ['more']]);
+    group.coordinator.fail(refusal('UNKNOWN_MEMBER_ID'));
+    await group.clock.pass(2 * intervalMs);
+    const joins = group.coordinator.beats.filter(({ memberEpoch }) => memberEpoch === 0);
+    expect(joins.map(({ topics }) => topics)).toEqual([['orders', 'users'], ['more']]);
+  });
+
+  test('while a heartbeat is under way are named by the next', async () => {
+    await group.join();
+    const gate = Promise.withResolvers<void>();
+    group.coordinator.gate = gate.promise;
+    await group.clock.pass(intervalMs);
+    const before = group.coordinator.beats.length;
+    group.member.subscribe(['more']);
+    gate.resolve();
+    await settle();
+    expect(group.coordinator.beats.slice(before).map(({ topics }) => topics)).toEqual([['more']]);
+  });
+
+  test('may be none: who has joined says so, who has not waits until there are some', async () => {
+    await group.join();
+    group.member.subscribe([]);
+    await group.clock.pass(intervalMs);
+    const named = (): (readonly string[] | null)[] => group.coordinator.beats.map(({ topics }) => topics);
+    expect(named()).toContainEqual([]);
+    group.coordinator.fail(refusal('UNKNOWN_MEMBER_ID'));
+    await group.clock.pass(3 * intervalMs);
+    const before = named().length;
+    await group.clock.pass(10 * intervalMs);
+    expect(named().length).toBe(before);
+    group.member.subscribe(['more']);
+    await settle();
+    expect(named().slice(before)[0]).toEqual(['more']);
+    expect(group.coordinator.beats[before]!.memberEpoch).toBe(0);
+  });
+});

@@ -78,6 +78,10 @@ export class ScriptedSource implements Source {
     this.#emit({ type: 'failed', error });
   }
 
+  topics(appeared: readonly string[], vanished: readonly string[] = []): void {
+    this.#emit({ type: 'topics', appeared, vanished });
+  }
+
   position(partition = 0): number | undefined {
     return this.#positions.get(keyOf(this.partitions[partition]!))?.offset;
   }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { fetchBytesMin } from '../../../src/kafka/source.ts';
+import { TopicPattern } from '../../../src/kafka/topic-pattern.ts';
 import { Bench, rowsOf } from './bench.ts';
 import { ledger } from './history.ts';
 import { tableOptions } from './options.ts';
@@ -280,6 +281,23 @@ describe('a bounded run', () => {
     expect(bench.ended).toMatch(
       /^reading topic orders up to its end: it was deleted and made anew meanwhile/,
     );
+  });
+
+  test('is not kept by a topic that was found by a pattern and is gone', async () => {
+    const tables = [tableOptions({ topicsPattern: new TopicPattern('gone|new') })];
+    const bench = new Bench({ partitions: 2, options: { untilCaughtUp: true, tables } });
+    bench.source.partitions[1] = { topic: 'gone', partition: 0, topicId: 'g' };
+    bench.source.logs.set('orders-0', { start: 0, end: 3 });
+    bench.source.logs.set('gone-0', { start: 0, end: 3 });
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    await bench.pass(10_000);
+    expect(bench.ended).toBeUndefined();
+    expect(bench.sink.status().topics).toEqual(['gone', 'orders']);
+    bench.source.topics(['new'], ['gone']);
+    await bench.pass(10_000);
+    expect(bench.ended).toMatchObject({ rows: 3, caughtUp: true });
+    expect(bench.sink.status().topics).toEqual(['new', 'orders']);
   });
 
   test('that is told to stop early ends as any other', async () => {
