@@ -123,7 +123,7 @@ export class KnownCluster {
     }
   }
 
-  /** Looks for topics until it is closed. Errors that last are told by whoever needs what they keep from them. */
+  /** Looks for topics until it is closed. */
   async watch(): Promise<void> {
     const { clock, log } = this.#ports;
     while (!this.#end.signal.aborted) {
@@ -132,7 +132,7 @@ export class KnownCluster {
       await clock.sleep(waitMs, this.#end.signal);
       if (this.#end.signal.aborted) return;
       await this.refresh().catch((error) =>
-        log.debug('topics cannot be looked for; trying again', { error: messageOf(error) }),
+        log.warn('topics cannot be looked for; trying again', { error: messageOf(error) }),
       );
     }
   }

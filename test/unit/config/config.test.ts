@@ -545,6 +545,19 @@ test.each([
   expect(told[0]).toMatch(/^5:\d+ /);
 });
 
+test('patterns of topics are ready to be used', () => {
+  const { source, tables } = parse(
+    config({
+      source: "source: { brokers: 'a:1', topicsPattern: 'shop\\..*' }",
+      tables: "tables: [{ table: shop.orders, topicsPattern: '.*\\.orders' }]",
+    }),
+  );
+  expect(source.topics).toEqual([]);
+  expect(source.topicsPattern?.matches('shop.orders')).toBe(true);
+  expect(source.topicsPattern?.matches('shoporders')).toBe(false);
+  expect(tables[0]?.topicsPattern?.matches('shop.orders')).toBe(true);
+});
+
 test('all problems are told at once, in the order of the file', () => {
   const text = `pipelin: p
 source:
