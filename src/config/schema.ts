@@ -320,6 +320,11 @@ export const settings = {
         '45s',
         'Classic protocol: a worker that has not been heard of for this long is replaced. For `consumer` it is a configuration of the group, `consumer.session.timeout.ms`.',
       ),
+      rebalanceTimeout: withDefault(
+        duration('4s', '1h'),
+        '60s',
+        'When partitions move, how long a worker may take to land what it holds of them (three quarters of this) and to say so, before the group takes them: as `max.poll.interval.ms` of Java.',
+      ),
       clientRack: optional(
         text('a name', /\S/),
         'Where the worker runs, as brokers name it in `broker.rack` (in AWS: the availability zone id). Where brokers have a rack-aware `replica.selector.class`, partitions are fetched from replicas there.',

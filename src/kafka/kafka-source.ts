@@ -217,7 +217,15 @@ export class KafkaSource implements Source {
           this.#atCoordinator((broker) => wire.syncGroup(broker, group, member, assignor, assignments)),
         heartbeat: (member) => this.#atCoordinator((broker) => wire.heartbeat(broker, group, member)),
         leave: (member) => this.#atCoordinator((broker) => wire.leaveGroup(broker, group, member)),
-        topics: (names) => wire.existingTopics(names),
+        topics: async (names) => {
+          const found = await wire.existingTopics(names);
+          const known = this.#cluster.metadata.topics;
+          const isAnother = ([topic, { topicId }]: [string, { topicId: string }]): boolean =>
+            known.has(topic) && known.get(topic)!.topicId !== topicId;
+          // What the group is told must not be news to who fetches; if it cannot be had, it is asked for again there.
+          if ([...found].some(isAnother)) await this.#cluster.refresh().catch(() => {});
+          return found;
+        },
       },
     );
   }
@@ -276,7 +284,7 @@ export class KafkaSource implements Source {
     const topics = new Map<string, { partition: number; offset: number; epoch: number | undefined }[]>();
     for (const [key, offset] of offsets) {
       const { topic, partition } = parseKey(key);
-      if (this.#cluster.isGone(topic)) continue;
+      if (this.#isOfAnother(key)) continue;
       topics.set(topic, [...(topics.get(topic) ?? []), { partition, offset, epoch: epochs.get(key) }]);
     }
     if (topics.size === 0) return;
@@ -293,6 +301,14 @@ export class KafkaSource implements Source {
     );
     this.#committing.add(committing);
     await committing.finally(() => this.#committing.delete(committing));
+  }
+
+  /** Its topic is gone, or another has its name: offsets are committed by name, and would be taken for that one's. */
+  #isOfAnother(key: TopicPartitionKey): boolean {
+    const { topic } = parseKey(key);
+    const ours = this.#topicIds.get(key);
+    const now = this.#cluster.metadata.topics.get(topic)?.topicId;
+    return this.#cluster.isGone(topic) || (ours !== undefined && ours !== now);
   }
 
   async listOffsets(

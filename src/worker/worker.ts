@@ -50,6 +50,7 @@ function membershipOf({ source }: Config): Partial<MembershipOptions> {
     instanceId: source.groupInstanceId ?? null,
     assignors: source.assignors,
     sessionTimeoutMs: source.sessionTimeout,
+    rebalanceTimeoutMs: source.rebalanceTimeout,
   };
 }
 

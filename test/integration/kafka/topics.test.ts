@@ -116,7 +116,7 @@ test.each(['consumer', 'classic'])(
     await produce(a, 2, 5);
     await untilLanded(pipeline, { [`${a}-0`]: 5, [`${a}-1`]: 5 });
 
-    const peeked = (await lake.call('peek', '-n', '100', '--json')).trim().split('\n');
+    const peeked = (await lake.call('peek', '-n', '200', '--json')).trim().split('\n');
     expect(new Set(peeked.map((line) => (JSON.parse(line) as { topic: string }).topic))).toEqual(
       new Set([a, b]),
     );

@@ -46,6 +46,7 @@ test('a short configuration is enough: the rest has defaults', () => {
       topics: ['orders'],
       groupProtocol: 'auto',
       metadataMaxAge: 60_000,
+      rebalanceTimeout: 60_000,
       assignors: ['cooperative-sticky'],
       sessionTimeout: 45_000,
       startAt: 'earliest',

@@ -134,7 +134,10 @@ class FakeWire {
 
   async existingTopics(topics: readonly string[]): Promise<Map<string, object>> {
     return new Map(
-      topics.map((topic) => [topic, { topicId: `id-${topic}`, partitions: this.leaders.length }]),
+      topics.map((topic) => [
+        topic,
+        { topicId: this.topicIds.get(topic) ?? `id-${topic}`, partitions: this.leaders.length },
+      ]),
     );
   }
 
@@ -481,6 +484,28 @@ test('a broker that still knows a topic that was deleted does not bring it back 
   wire.leaders = [1, 1, 1];
   wire.epochs = [9, 9, 9];
   expect(await asksAgain()).toBe('listOffsets b2 -2');
+});
+
+test('offsets of a topic in whose place there is another one are not committed: they would be that one’s', async () => {
+  for (const key of ['orders-0', 'orders-1', 'orders-2']) wire.offsets[`${key} -2`] = 0;
+  const source = await started();
+  wire.topicIds.set('orders', 'anew');
+  wire.refuse('listOffsets', refusal('NOT_LEADER_OR_FOLLOWER'));
+  await finished(source.listOffsets(all, 'earliest'));
+  wire.asked.length = 0;
+  await source.commitOffsets(new Map([['orders-0', 9]]), 'm');
+  expect(wire.asked).toEqual([]);
+});
+
+test('a classic group that tells of a topic made anew has the metadata looked at', async () => {
+  const source = sourceOf({ partitions: undefined, membership: { protocol: 'classic' } });
+  await source.start(() => {});
+  await settle();
+  wire.asked.length = 0;
+  wire.topicIds.set('orders', 'anew');
+  await clock.pass(14_000);
+  expect(wire.asked.filter((asked) => asked.startsWith('metadata'))).not.toEqual([]);
+  await source.close();
 });
 
 describe('topics that a pattern finds', () => {
