@@ -110,12 +110,20 @@ test.each(['consumer', 'classic'])(
     for (const worker of workers) await worker.logged('topics are gone');
     await untilLanded(pipeline, { [`${b}-0`]: 50, [`${b}-1`]: 50 });
     const warned = workers.map((worker) => lines(worker, 'cannot be fetched'));
+    // A table with rows of a topic that is gone is as sound as before.
+    expect(JSON.parse(await lake.call('verify', table, '--json'))).toMatchObject({ rows: 340, problems: [] });
 
     // Another one of its name.
     await java.call('createTopic', { topic: a, partitions: 2 });
     await produce(a, 2, 5);
     await untilLanded(pipeline, { [`${a}-0`]: 5, [`${a}-1`]: 5 });
 
+    const { findings } = JSON.parse(await lake.call('doctor', '--json')) as {
+      findings: { what: string; found: string }[];
+    };
+    expect(findings.find(({ what }) => what.startsWith('topics '))?.found).toBe(
+      `2 found: ${a}, ${b}; without a table, and not read: ${homeless}`,
+    );
     const peeked = (await lake.call('peek', '-n', '200', '--json')).trim().split('\n');
     expect(new Set(peeked.map((line) => (JSON.parse(line) as { topic: string }).topic))).toEqual(
       new Set([a, b]),
