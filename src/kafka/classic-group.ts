@@ -5,11 +5,13 @@ import { type AssignorName, assign, assignorNames, type Subscriber } from './ass
 import { readAssignment, readSubscription, writeAssignment, writeSubscription } from './consumer-protocol.ts';
 import { KafkaError } from './errors.ts';
 import {
+  causes,
   type GroupEvents,
   type GroupMember,
   type GroupMembership,
   groupRetryMs,
   leaveTimeoutMs,
+  revocationCause,
   revocationShare,
 } from './group.ts';
 import type { AssignedPartition } from './source.ts';
@@ -102,6 +104,8 @@ class ClassicMember implements GroupMembership {
   #ownedGeneration = noGeneration;
   #mustJoin = true;
   #subscribed: readonly string[];
+  /** Why the next assignment comes, when it is the first. */
+  #joining: string | undefined = causes.joined;
   /** As leader: the topics that the assignment was made for, and as what. As follower: ours. */
   #seen = '';
   #watched: readonly string[];
@@ -253,17 +257,23 @@ class ClassicMember implements GroupMembership {
       target.get(key)?.topicId === topicId;
     const revoked = [...this.#owned].filter((each) => !kept(each)).map(([, owned]) => owned);
     // By joining again it is said that they are free, and what was assigned beside is assigned again.
-    if (revoked.length > 0) return this.#revoke(revoked);
+    if (revoked.length > 0) return this.#revoke(revoked, revocationCause(revoked, target, this.#subscribed));
     const added = [...target].filter(([key]) => !this.#owned.has(key));
     for (const [key, owned] of added) this.#owned.set(key, owned);
-    if (added.length > 0) this.#ports.onAssigned(added.map(([, owned]) => owned));
+    if (added.length === 0) return;
+    const cause = this.#joining;
+    this.#joining = undefined;
+    this.#ports.onAssigned(
+      added.map(([, owned]) => owned),
+      cause,
+    );
   }
 
-  #revoke(owned: readonly AssignedPartition[]): void {
+  #revoke(owned: readonly AssignedPartition[], cause?: string): void {
     const revoked = owned.filter((each) => !this.#revoking.has(keyOf(each)));
     if (revoked.length === 0) return;
     for (const each of revoked) this.#revoking.add(keyOf(each));
-    this.#ports.onRevoked(revoked, this.#options.rebalanceTimeoutMs * revocationShare);
+    this.#ports.onRevoked(revoked, this.#options.rebalanceTimeoutMs * revocationShare, cause);
   }
 
   /** By joining again: the group takes nobody's word for it before. */
@@ -292,6 +302,7 @@ class ClassicMember implements GroupMembership {
     this.#generation = noGeneration;
     this.#ownedGeneration = noGeneration;
     this.#mustJoin = true;
+    this.#joining = causes.joinedAgain;
     if (lost.length > 0) this.#ports.onLost(lost, cause);
   }
 

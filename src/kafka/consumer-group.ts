@@ -3,11 +3,13 @@ import { isRetryable, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { isNoConsumerGroup, KafkaError } from './errors.ts';
 import {
+  causes,
   type GroupEvents,
   type GroupMember,
   type GroupMembership,
   groupRetryMs,
   leaveTimeoutMs,
+  revocationCause,
   revocationShare,
 } from './group.ts';
 import type { AssignedPartition } from './source.ts';
@@ -59,6 +61,8 @@ class Member implements GroupMembership {
   readonly #options: ConsumerGroupOptions;
   readonly #ports: ConsumerGroupPorts;
   #topics: readonly string[];
+  /** Why the next assignment comes, when it is the first. */
+  #joining: string | undefined = causes.joined;
   /** True when the next heartbeat must name the topics. */
   #tellTopics = false;
   readonly #owned = new Map<TopicPartitionKey, AssignedPartition>();
@@ -161,17 +165,21 @@ class Member implements GroupMembership {
     const revoked = [...this.#owned].filter(([key, owned]) => !kept(key, owned));
     if (revoked.length > 0) {
       for (const [key] of revoked) this.#revoking.add(key);
-      this.#ports.onRevoked(
-        revoked.map(([, owned]) => owned),
-        this.#options.rebalanceTimeoutMs * revocationShare,
-      );
+      const given = revoked.map(([, owned]) => owned);
+      const withinMs = this.#options.rebalanceTimeoutMs * revocationShare;
+      this.#ports.onRevoked(given, withinMs, revocationCause(given, target, this.#topics));
       return;
     }
     const assigned = [...target].filter(([key]) => !this.#owned.has(key));
     if (assigned.length === 0) return;
     for (const [key, owned] of assigned) this.#owned.set(key, owned);
     this.#tellOwned = true;
-    this.#ports.onAssigned(assigned.map(([, owned]) => owned));
+    const cause = this.#joining;
+    this.#joining = undefined;
+    this.#ports.onAssigned(
+      assigned.map(([, owned]) => owned),
+      cause,
+    );
   }
 
   subscribe(topics: readonly string[]): void {
@@ -234,6 +242,7 @@ class Member implements GroupMembership {
     this.#target = undefined;
     this.#epoch = joinEpoch;
     this.#tellAll = true;
+    this.#joining = causes.joinedAgain;
     if (lost.length > 0) this.#ports.onLost(lost, cause);
   }
 

@@ -152,18 +152,22 @@ export class KafkaSource implements Source {
     });
   }
 
-  #assign(topicPartitions: readonly AssignedPartition[], emit: (event: SourceEvent) => void): void {
+  #assign(
+    topicPartitions: readonly AssignedPartition[],
+    emit: (event: SourceEvent) => void,
+    cause?: string,
+  ): void {
     for (const topicPartition of topicPartitions)
       this.#topicIds.set(keyOf(topicPartition), topicPartition.topicId);
-    emit({ type: 'assigned', topicPartitions });
+    emit({ type: 'assigned', topicPartitions, cause });
   }
 
   #join(emit: (event: SourceEvent) => void): void {
     const events: GroupEvents = {
-      onAssigned: (topicPartitions) => this.#assign(topicPartitions, emit),
-      onRevoked: (topicPartitions, withinMs) => {
+      onAssigned: (topicPartitions, cause) => this.#assign(topicPartitions, emit, cause),
+      onRevoked: (topicPartitions, withinMs, cause) => {
         this.#fetcher.stop(topicPartitions);
-        emit({ type: 'revoked', topicPartitions, withinMs });
+        emit({ type: 'revoked', topicPartitions, withinMs, cause });
       },
       onLost: (topicPartitions, cause) => {
         this.#disown(topicPartitions);

@@ -51,9 +51,14 @@ export interface FetchedLog extends LogRange {
 
 /** What happens on the Kafka side. Events only tell; nothing waits for them to be handled, except a revocation. */
 export type SourceEvent =
-  | { type: 'assigned'; topicPartitions: readonly AssignedPartition[] }
+  | { type: 'assigned'; topicPartitions: readonly AssignedPartition[]; cause?: string | undefined }
   /** Fetching has stopped. The owner finishes, then calls {@link Source.released}, within `withinMs`. */
-  | { type: 'revoked'; topicPartitions: readonly TopicPartition[]; withinMs: number }
+  | {
+      type: 'revoked';
+      topicPartitions: readonly TopicPartition[];
+      withinMs: number;
+      cause?: string | undefined;
+    }
   /** They belong to others already: nothing may be finished. `cause` is what the group has said. */
   | { type: 'lost'; topicPartitions: readonly TopicPartition[]; cause?: string }
   | { type: 'records'; set: RecordSet }

@@ -119,9 +119,9 @@ export class Sink {
   #handle(event: SinkEvent): void {
     switch (event.type) {
       case 'assigned':
-        return this.#onAssigned(event.topicPartitions);
+        return this.#onAssigned(event.topicPartitions, event.cause);
       case 'revoked':
-        return this.#assignment.onRevoked(event.topicPartitions, event.withinMs);
+        return this.#assignment.onRevoked(event.topicPartitions, event.withinMs, event.cause);
       case 'lost':
         return this.#assignment.onLost(event.topicPartitions, event.cause);
       case 'opened':
@@ -198,7 +198,7 @@ export class Sink {
     this.#caughtUp?.forget(vanished);
   }
 
-  #onAssigned(topicPartitions: readonly AssignedPartition[]): void {
+  #onAssigned(topicPartitions: readonly AssignedPartition[], cause?: string): void {
     const anew = topicPartitions.find((topicPartition) => this.#context.isMadeAnew(topicPartition));
     if (this.#caughtUp && anew)
       return this.#fail(
@@ -207,7 +207,7 @@ export class Sink {
             'not known any more; run again',
         ),
       );
-    this.#assignment.onAssigned(topicPartitions);
+    this.#assignment.onAssigned(topicPartitions, cause);
   }
 
   #epochBefore(key: TopicPartitionKey, offset: number): number | undefined {

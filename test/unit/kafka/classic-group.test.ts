@@ -123,6 +123,8 @@ class Group {
   readonly clock = new ManualClock();
   readonly coordinator = new Coordinator();
   readonly told: string[] = [];
+  /** Why, of each assignment and revocation. */
+  readonly causes: (string | undefined)[] = [];
   #membership: GroupMembership | undefined;
 
   get membership(): GroupMembership {
@@ -153,8 +155,14 @@ class Group {
         heartbeat: (member) => coordinator.heartbeat(member),
         leave: (member) => coordinator.leave(member),
         topics: (names) => coordinator.existing(names),
-        onAssigned: tell('assigned'),
-        onRevoked: tell('revoked'),
+        onAssigned: (topicPartitions, cause) => {
+          tell('assigned')(topicPartitions);
+          this.causes.push(cause);
+        },
+        onRevoked: (topicPartitions, withinMs, cause) => {
+          tell('revoked')(topicPartitions, withinMs);
+          this.causes.push(cause);
+        },
         onLost: tell('lost'),
         onFailed: (error) => this.told.push(`failed ${error.message}`),
       },
@@ -340,6 +348,7 @@ describe('a rebalance', () => {
     expect(group.tidings()).toEqual(['revoked users-0 45000']);
     await group.released('users-0');
     expect(group.tidings()).toEqual(['assigned users-0']);
+    expect(group.causes).toEqual(['joined', 'the topic was made anew', undefined]);
   });
 });
 
@@ -559,6 +568,7 @@ describe('topics that are asked for from now on', () => {
     await group.released('orders-0', 'orders-1', 'users-0');
     await group.clock.pass(2 * intervalMs);
     expect(group.tidings()).toEqual([]);
+    expect(group.causes).toEqual(['joined', 'the topic is gone']);
     expect(readSubscription('me', group.coordinator.lastJoin!.protocols[0]!.metadata).topics).toEqual([]);
   });
 });

@@ -118,6 +118,8 @@ class Group {
   readonly clock = new ManualClock();
   readonly coordinator = new Coordinator(this.clock);
   readonly told: string[] = [];
+  /** Why, of each assignment and revocation. */
+  readonly causes: (string | undefined)[] = [];
   readonly topicNames = new Map([
     ['o', 'orders'],
     ['o2', 'orders'],
@@ -146,11 +148,17 @@ class Group {
           if (name === undefined) throw refusal('UNKNOWN_TOPIC_ID');
           return name;
         },
-        onAssigned: (topicPartitions) =>
+        onAssigned: (topicPartitions, cause) => {
+          this.causes.push(cause);
+
           this.told.push(
             ['assigned', ...topicPartitions.map((tp) => `${keyOf(tp)}(${tp.topicId})`)].join(' '),
-          ),
-        onRevoked: tell('revoked'),
+          );
+        },
+        onRevoked: (topicPartitions, withinMs, cause) => {
+          this.causes.push(cause);
+          tell('revoked')(topicPartitions, withinMs);
+        },
         onLost: tell('lost'),
         onFailed: (error) => this.told.push(`failed ${error.message}`),
       },
@@ -469,6 +477,7 @@ describe('topics', () => {
     await group.released('orders-0');
     expect(group.tidings()).toEqual(['assigned orders-0(o2)']);
     expect(group.beats().slice(-2)).toEqual(['2 [u-0]', '3 [u-0,o2-0]']);
+    expect(group.causes).toEqual(['joined', undefined, undefined]);
   });
 });
 
@@ -630,5 +639,21 @@ describe('topics that are asked for from now on', () => {
     await settle();
     expect(named().slice(before)[0]).toEqual(['more']);
     expect(group.coordinator.beats[before]!.memberEpoch).toBe(0);
+  });
+
+  test('and are gone, or are given to others, are two causes; to join again is a third', async () => {
+    await joined('o-0', 'u-0');
+    group.coordinator.target = ['u-0'];
+    await group.clock.pass(intervalMs);
+    await group.released('orders-0');
+    group.member.subscribe(['orders']);
+    group.coordinator.target = [];
+    await group.clock.pass(intervalMs);
+    await group.released('users-0');
+    group.coordinator.fail(refusal('UNKNOWN_MEMBER_ID'));
+    await group.clock.pass(intervalMs);
+    group.coordinator.target = ['o-0'];
+    await group.clock.pass(2 * intervalMs);
+    expect(group.causes).toEqual(['joined', undefined, 'the topic is gone', 'joined again']);
   });
 });

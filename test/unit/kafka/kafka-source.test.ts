@@ -349,6 +349,7 @@ describe('membership', () => {
   }
   const assigned = {
     type: 'assigned',
+    cause: 'joined',
     topicPartitions: all.map((topicPartition) => ({ ...topicPartition, topicId: 'id-orders' })),
   };
   const kinds = (): string[] => [...new Set(wire.asked.map((text) => text.split(' ')[0]!))];

@@ -363,6 +363,22 @@ test('the status tells what a worker holds, has landed and is behind', async () 
   expect(heldBytesPeak).toBeGreaterThanOrEqual(heldBytes);
 });
 
+test('the history of rebalances has their causes', async () => {
+  const bench = new Bench({ partitions: 2 });
+  await bench.start();
+  bench.source.because('joined', 'assigned', 0, 1);
+  await bench.pass();
+  bench.source.because('the topic is gone', 'revoked', 0);
+  await bench.pass();
+  bench.source.because('UNKNOWN_MEMBER_ID', 'lost', 1);
+  await bench.pass();
+  expect(bench.sink.status().rebalanceHistory).toMatchObject([
+    { type: 'assigned', count: 2, cause: 'joined' },
+    { type: 'revoked', partitions: ['orders-0'], cause: 'the topic is gone' },
+    { type: 'lost', partitions: ['orders-1'], cause: 'UNKNOWN_MEMBER_ID' },
+  ]);
+});
+
 test('over its memory bound a worker stops reading and lands, then reads on (I6)', async () => {
   const heldBytesMax = 4 * 1024 * 1024;
   const bench = new Bench({ options: { heldBytesMax, commit: { ...commitNow, intervalMs: 1e9 } } });
