@@ -16,11 +16,13 @@ import type { RecordColumns } from '../kafka/record-columns.ts';
 import { RecordSetReader, readHeaders, summarize } from '../kafka/record-set.ts';
 import type { RecordSet } from '../kafka/source.ts';
 import { keyOf } from '../kafka/topic-partition.ts';
+import { isChosen, type TopicChoice } from '../kafka/topic-pattern.ts';
 import { describe } from '../lane/describe.ts';
 import { PartitionRouter } from '../lane/partition-router.ts';
 import { RowDecoder } from '../lane/row-decoder.ts';
 import { creationOf } from '../sink/plan.ts';
 import { openCatalog, openWire } from '../worker/open.ts';
+import { foundBy } from '../worker/topics.ts';
 import { tableOptions } from '../worker/worker.ts';
 import { parseCount } from './format.ts';
 
@@ -83,7 +85,7 @@ async function peek(config: Config, count: number, from: Where): Promise<PeekedR
     while (reader.read()) {
       const { columns } = reader;
       for (let i = 0; i < columns.count; i++) {
-        const takers = tables.filter((table) => table.topics.includes(set.topic));
+        const takers = tables.filter((table) => isChosen(set.topic, table.choice));
         const destinations: Destination[] = [];
         for (const table of takers) destinations.push(await table.destination(set, columns, i));
         records.push(peeked(set, columns, i, destinations));
@@ -98,13 +100,12 @@ async function peek(config: Config, count: number, from: Where): Promise<PeekedR
 async function fetchSome(config: Config, count: number, from: Where): Promise<RecordSet[]> {
   const wire = openWire(config);
   try {
-    const { topics } = config.source;
-    const metadata = await wire.metadata(topics);
+    const metadata = await wire.metadata(config.source.topics, foundBy(config));
     const partitions = Object.fromEntries(
       [...metadata.topics.values()].map(({ topic, leaders }) => [topic, [...leaders.keys()]]),
     );
     const source = new KafkaSource(
-      { group: config.pipeline, topics, partitions },
+      { group: config.pipeline, topics: Object.keys(partitions), partitions },
       { wire, clock: systemClock, random: systemRandom, log: silentLog },
     );
     const sets: RecordSet[] = [];
@@ -139,7 +140,7 @@ async function fetchSome(config: Config, count: number, from: Where): Promise<Re
 
 /** A configured table and what a record would become in it. */
 class PeekedTable {
-  readonly topics: readonly string[];
+  readonly choice: TopicChoice;
   readonly #config: Config;
   readonly #options: ReturnType<typeof tableOptions>;
   readonly #ports = { clock: systemClock, random: systemRandom, log: silentLog, fetch };
@@ -148,7 +149,7 @@ class PeekedTable {
   #decoder: RowDecoder | undefined;
 
   constructor(config: Config, table: Config['tables'][number]) {
-    this.topics = table.topics;
+    this.choice = table;
     this.#config = config;
     this.#options = tableOptions(config, table);
   }

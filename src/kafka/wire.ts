@@ -131,20 +131,28 @@ export class Wire {
     return versions;
   }
 
-  /** The cluster and the named topics, of which there may be none, as they are now. @throws {KafkaError} naming a topic that does not exist. */
-  async metadata(topics: readonly string[]): Promise<ClusterMetadata> {
+  /**
+   * The cluster, the named topics, of which there may be none, and those others that are found: of all topics that we may
+   * know of. @throws {KafkaError} naming a topic that does not exist.
+   */
+  async metadata(
+    named: readonly string[],
+    isFound?: ((topic: string) => boolean) | undefined,
+  ): Promise<ClusterMetadata> {
     const doing =
-      topics.length === 0 ? 'asking for the brokers' : `asking for the metadata of ${topics.join(', ')}`;
-    let answer: MetadataAnswer;
-    try {
-      answer = await this.#send(doing, 'any', requests.metadata, [...topics], false, false);
-    } catch (error) {
-      // A partition without a leader makes the library throw; the rest of its answer is as good as ever.
-      const partial = ((error as Error).cause as { response?: MetadataAnswer } | undefined)?.response;
-      if (!partial?.topics?.every((topic) => topic.errorCode === 0)) throw error;
-      answer = partial;
+      named.length === 0 ? 'asking for the brokers' : `asking for the metadata of ${named.join(', ')}`;
+    const isSound = ({ errorCode }: MetadataAnswer['topics'][number]): boolean => errorCode === 0;
+    const answer = await this.#metadataOf(doing, named, (partial) => partial.topics.every(isSound));
+    const topics = [...answer.topics];
+    if (isFound) {
+      const all = await this.#metadataOf('looking for topics', null, () => true);
+      topics.push(
+        ...all.topics.filter(
+          (topic) => isSound(topic) && !named.includes(topic.name!) && isFound(topic.name!),
+        ),
+      );
     }
-    for (const { name, topicId } of answer.topics)
+    for (const { name, topicId } of topics)
       if (topicId === noTopicId)
         throw new FatalError(
           `${doing}: topic ${name} has no id, by which it can be told from one that is made anew under its name: set inter.broker.protocol.version of the brokers to 2.8 or newer`,
@@ -159,7 +167,7 @@ export class Wire {
       clusterId: answer.clusterId ?? '',
       brokers,
       topics: new Map(
-        answer.topics.map(({ name, topicId, partitions }) => {
+        topics.map(({ name, topicId, partitions }) => {
           const leaders: number[] = [];
           const epochs: number[] = [];
           for (const { partitionIndex, leaderId, leaderEpoch } of partitions) {
@@ -172,21 +180,28 @@ export class Wire {
     };
   }
 
+  /** The metadata of these topics, or (null) of all. What is wrong with some makes the library throw: the rest may do. */
+  async #metadataOf(
+    doing: string,
+    topics: readonly string[] | null,
+    isEnough: (partial: MetadataAnswer) => boolean,
+  ): Promise<MetadataAnswer> {
+    try {
+      return await this.#send(doing, 'any', requests.metadata, topics && [...topics], false, false);
+    } catch (error) {
+      const partial = ((error as Error).cause as { response?: MetadataAnswer } | undefined)?.response;
+      if (!partial?.topics || !isEnough(partial)) throw error;
+      return partial;
+    }
+  }
+
   /** Those of the named topics that exist and may be read. @throws {KafkaError} */
   async existingTopics(
     topics: readonly string[],
   ): Promise<Map<string, { topicId: string; partitions: number }>> {
-    let found: MetadataAnswer['topics'];
-    try {
-      found = (await this.#send('looking for topics', 'any', requests.metadata, [...topics], false, false))
-        .topics;
-    } catch (error) {
-      const partial = ((error as Error).cause as { response?: MetadataAnswer } | undefined)?.response;
-      if (!partial?.topics) throw error;
-      found = partial.topics;
-    }
+    const found = await this.#metadataOf('looking for topics', topics, () => true);
     return new Map(
-      found
+      found.topics
         .filter(({ errorCode }) => errorCode === 0)
         .map(({ name, topicId, partitions }) => [name!, { topicId, partitions: partitions.length }]),
     );

@@ -5,6 +5,7 @@ import type { DataFile } from '../iceberg/data-file.ts';
 import { epochAt } from '../kafka/leader-epochs.ts';
 import type { AssignedPartition, RecordSet } from '../kafka/source.ts';
 import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { isChosen } from '../kafka/topic-pattern.ts';
 import type { AppendedTable } from '../lane/lane.ts';
 import { type Claim, type TopicIdentity, topicIdentity } from './claims.ts';
 import type { Ledger } from './ledger.ts';
@@ -125,7 +126,7 @@ export class TableWriter {
   }
 
   takes(topic: string): boolean {
-    return this.options.topics.includes(topic);
+    return isChosen(topic, this.options);
   }
 
   /** A topic-partition is ours and its position known. */

@@ -64,6 +64,8 @@ export interface Features {
   readonly laneDeaths: boolean;
   readonly onTruncation: 'halt' | 'skip';
   readonly growth: boolean;
+  /** A topic that nobody has named comes and is found. */
+  readonly appearance: boolean;
   /** The group forgets its offsets. */
   readonly amnesia: boolean;
   readonly bounded: boolean;
@@ -146,6 +148,8 @@ export function drawFeatures(seed: number): Features {
     doubled: has(0.2),
     truncations: has(0.12),
     onTruncation: policy('skip', 'halt'),
+    // Drawn last: worlds without them stay as they were.
+    appearance: has(0.1),
     laneDeaths: has(0.12),
   };
   return { ...drawn, truncations: drawn.truncations && canBeCut(drawn) };

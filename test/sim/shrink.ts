@@ -39,6 +39,7 @@ const plain: Partial<Features> = {
   drops: false,
   recreations: false,
   growth: false,
+  appearance: false,
   amnesia: false,
   bounded: false,
   large: false,
