@@ -109,7 +109,7 @@ export async function laneParts(
       const reader = readerOf(set);
       while (reader.read()) {
         await decode.prepare(reader.columns);
-        for (let i = 0; i < reader.columns.count; i++) decode.append(set, reader.columns, i);
+        decode.append(set, reader.columns, 0, reader.columns.count);
         if (decode.rows.rows < 65_536) continue;
         await onChunk?.(decode.rows);
         decode.rows.truncate(0);

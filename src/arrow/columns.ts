@@ -31,7 +31,8 @@ abstract class BaseColumn {
   nullCount = 0;
   /** Bit set = value present. Absent when nothing here can be null. */
   validity: Uint8Array | undefined;
-  protected capacity: number = firstCapacity;
+  /** How many values the arrays have room for. */
+  capacity: number = firstCapacity;
 
   constructor(nullable: boolean) {
     if (nullable) this.validity = new Uint8Array(bitmapBytes(firstCapacity));
@@ -47,6 +48,12 @@ abstract class BaseColumn {
   /** Makes room for one more value. */
   protected room(): void {
     if (this.length === this.capacity) this.reserve(this.capacity * 2);
+  }
+
+  /** Makes room for `count` more values, to be written straight into the arrays; `setLength` then counts them. */
+  makeRoom(count: number): void {
+    const needed = this.length + count;
+    if (needed > this.capacity) this.reserve(Math.max(needed, this.capacity * 2));
   }
 
   /** Makes room for `capacity` values in all. */
@@ -404,13 +411,15 @@ export class BytesColumn extends BaseColumn {
   /** Value `i` is `data[offsets[i], offsets[i + 1])`. */
   offsets: Int32Array = new Int32Array(firstCapacity + 1);
   data: Uint8Array = new Uint8Array(firstCapacity * 8);
+  /** The same memory, to be written word by word. */
+  view: DataView = new DataView(this.data.buffer);
 
   /** Appends `source[start, end)`. Bytes of a string must be UTF-8: the caller has checked. */
   append(source: Uint8Array, start: number, end: number): void {
     this.room();
     const from = this.offsets[this.length]!;
     const next = from + end - start;
-    if (next > this.data.length) this.growData(next);
+    if (next > this.data.length) this.reserveData(next);
     const data = this.data;
     // A loop beats set(subarray()) for short values, which most are.
     if (end - start < 48) for (let i = start, to = from; i < end; ) data[to++] = source[i++]!;
@@ -440,9 +449,12 @@ export class BytesColumn extends BaseColumn {
     this.truncateValidity(length);
   }
 
-  private growData(needed: number): void {
+  /** Makes room for `needed` bytes in all. */
+  reserveData(needed: number): void {
+    if (needed <= this.data.length) return;
     assert(needed <= 0x7fffffff, 'a string column holds at most 2 GiB: batches must be cut before');
     this.data = grown(this.data, Math.min(0x7fffffff, Math.max(needed, this.data.length * 2)));
+    this.view = new DataView(this.data.buffer);
   }
 
   protected resize(capacity: number): void {
@@ -493,7 +505,10 @@ export class StructColumn extends BaseColumn {
     this.truncateValidity(length);
   }
 
-  protected resize(): void {}
+  /** The members have room for as many values as the struct: whoever writes into their arrays asks only the struct. */
+  protected resize(capacity: number): void {
+    for (const child of this.children) child.reserve(capacity);
+  }
 
   byteLength(): number {
     return this.children.reduce((sum, child) => sum + child.byteLength(), this.bitmapLength());

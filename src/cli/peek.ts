@@ -6,7 +6,6 @@ import { silentLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { parseIdentifier } from '../catalog/catalog.ts';
 import { type Config, loadConfig } from '../config/config.ts';
-import { DecodeError } from '../decode/decoder.ts';
 import { currentSchema, defaultSpec } from '../iceberg/metadata.ts';
 import { type PartitionSpec, partitionPath, partitionTypes } from '../iceberg/partition-spec.ts';
 import { assignFieldIds, type Schema } from '../iceberg/schema.ts';
@@ -163,14 +162,12 @@ class PeekedTable {
     this.#decoder ??= new RowDecoder({ ...this.#options, schema }, this.#registries, this.#ports);
     const { rows } = this.#decoder;
     const router = new PartitionRouter(spec, schema, rows);
-    try {
-      await this.#decoder.prepare(records);
-      this.#decoder.append(set, records, i);
-      router.check(0);
-    } catch (error) {
+    await this.#decoder.prepare(records);
+    const isRow = this.#decoder.append(set, records, i, i + 1) > i;
+    const error = isRow ? router.check(0, 1)?.error : this.#decoder.failure;
+    if (error) {
       rows.truncate(0);
-      if (error instanceof DecodeError) return { table, error: error.reason, field: error.field };
-      throw error;
+      return { table, error: error.reason, field: error.field };
     }
     const row = Object.fromEntries(
       schema.fields.map((field, j) => [field.name, valueAt(rows.columns[j]!, 0, field.type)]),

@@ -19,8 +19,13 @@ export function isMetadataField(field: Field): boolean {
   return metadataFields.some(({ name, type }) => name === field.name && type.kind === field.type.kind);
 }
 
-/** Appends the metadata of record `i`. */
-export type MetadataWriter = (from: TopicPartition, topic: Buffer, records: RecordColumns, i: number) => void;
+/** Appends the metadata of the records from `first` up to `to`. */
+export type MetadataWriter = (
+  from: TopicPartition,
+  records: RecordColumns,
+  first: number,
+  to: number,
+) => void;
 
 /** Writers for those metadata columns that the table has, under their name and with their type. */
 export function metadataWriters(columns: Columns): MetadataWriter[] {
@@ -30,18 +35,37 @@ export function metadataWriters(columns: Columns): MetadataWriter[] {
   };
   const writers: MetadataWriter[] = [];
   const topic = column<BytesColumn>('_kafka_topic');
-  if (topic) writers.push((_from, name) => topic.append(name, 0, name.length));
+  if (topic) writers.push(topicWriter(topic));
   const partition = column<Int32Column>('_kafka_partition');
-  if (partition) writers.push((from) => partition.append(from.partition));
-  const offset = column<Int64Column>('_kafka_offset');
-  if (offset) writers.push((_from, _topic, records, i) => offset.appendNumber(records.offsets[i]!));
-  const timestamp = column<Int64Column>('_kafka_timestamp');
-  if (timestamp) {
-    writers.push((_from, _topic, records, i) => {
-      const ms = records.timestamps[i]!;
-      if (ms < 0) timestamp.appendNull();
-      else timestamp.appendNumber(ms * 1000);
+  if (partition)
+    writers.push((from, _records, first, to) => {
+      for (let i = first; i < to; i++) partition.append(from.partition);
     });
-  }
+  const offset = column<Int64Column>('_kafka_offset');
+  if (offset)
+    writers.push((_from, { offsets }, first, to) => {
+      for (let i = first; i < to; i++) offset.appendNumber(offsets[i]!);
+    });
+  const timestamp = column<Int64Column>('_kafka_timestamp');
+  if (timestamp)
+    writers.push((_from, { timestamps }, first, to) => {
+      for (let i = first; i < to; i++) {
+        const ms = timestamps[i]!;
+        if (ms < 0) timestamp.appendNull();
+        else timestamp.appendNumber(ms * 1000);
+      }
+    });
   return writers;
+}
+
+function topicWriter(column: BytesColumn): MetadataWriter {
+  let name = '';
+  let text: Buffer = Buffer.alloc(0);
+  return ({ topic }, _records, first, to) => {
+    if (topic !== name) {
+      name = topic;
+      text = Buffer.from(topic);
+    }
+    for (let i = first; i < to; i++) column.append(text, 0, text.length);
+  };
 }
