@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Columns } from '../../src/arrow/columns.ts';
 import type { Schema } from '../../src/iceberg/schema.ts';
 import type { EncodedFile, EncodingOptions } from '../../src/parquet/encoder.ts';
-import { wasmEncoder } from '../../src/parquet/wasm-encoder.ts';
+import { parquetEncoder } from '../../src/parquet/file-writer.ts';
 import type { Row } from '../tools/canonical.ts';
 import { appendRow, rows, schemas } from '../unit/arrow/rows.ts';
 import { join, readParquet } from '../unit/parquet/parquet-file.ts';
@@ -14,7 +14,7 @@ async function encode(
   chunks: readonly Row[][],
   options: EncodingOptions,
 ): Promise<EncodedFile> {
-  const file = wasmEncoder.open(schema, options);
+  const file = parquetEncoder.open(schema, options);
   const columns = new Columns(schema);
   for (const chunk of chunks) {
     for (const row of chunk) appendRow(columns, row);
@@ -30,10 +30,14 @@ test('what is written is read back value by value, for any schema, codec, chunks
       schema: fc.constant(schema),
       chunks: fc.array(rows(schema, { minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 4 }),
       options: fc.record({
-        codec: fc.constantFrom('zstd', 'gzip', 'snappy', 'uncompressed'),
+        codec: fc.constantFrom('zstd', 'gzip', 'snappy', 'lz4', 'uncompressed'),
+        level: fc.constant(undefined),
         rowGroupBytes: fc.constantFrom(1, 500, 128 * 1024 * 1024),
-        pageBytes: fc.constantFrom(1, 1024 * 1024),
-        dictionaryBytes: fc.constantFrom(1, 2 * 1024 * 1024),
+        pageBytes: fc.constantFrom(1, 100, 1024 * 1024),
+        pageRows: fc.constantFrom(1, 7, 20_000),
+        pageVersion: fc.constantFrom(1, 2),
+        dictionaryBytes: fc.constantFrom(1, 20, 2 * 1024 * 1024),
+        bloomFilters: fc.constant({ bytesMax: 1024, falsePositives: new Map() }),
       }) as fc.Arbitrary<EncodingOptions>,
     }),
   );
