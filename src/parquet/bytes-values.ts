@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { BloomFilter } from './bloom-filter.ts';
 import { ByteStrings } from './byte-strings.ts';
 import { writeDeltas32 } from './delta.ts';
-import { BytesDictionary, type Dictionary } from './dictionary.ts';
+import { BytesDictionary, type Dictionary, type Range } from './dictionary.ts';
 import type { GrowingBytes } from './growing-bytes.ts';
 import type { LeafBatch } from './levels.ts';
 import { type Extremes, encodings, type PageValues } from './page-values.ts';
@@ -63,8 +63,8 @@ export class BytesValues implements PageValues {
     return new BytesDictionary(false);
   }
 
-  index(dictionary: Dictionary, codes: Int32Array, sizeMax: number, bytesMax: number): boolean {
-    return (dictionary as BytesDictionary).index(this.strings, codes, sizeMax, bytesMax);
+  index(dictionary: Dictionary, range: Range, codes: Int32Array): boolean {
+    return (dictionary as BytesDictionary).index(this.strings, range, codes);
   }
 
   extremes(codes?: Int32Array, dictionary?: Dictionary): Extremes | undefined {

@@ -33,6 +33,8 @@ export interface Chunk {
 
 /** A page that is not full is ended with the batch when its values have reached this: enough to be worth a call. */
 const settledBytes = 64 * 1024;
+/** So many values tell whether a dictionary is worth trying. */
+const sampleValues = 1_024;
 /** A dictionary is given up unless it makes this of the first page, or less. */
 const dictionaryWorthwhile = 0.75;
 
@@ -174,11 +176,19 @@ export class ColumnWriter {
     if (!dictionary || !this.#isIndexing) return false;
     if (codes.length < values.count) codes = new Int32Array(Math.max(values.count, codes.length * 2));
     const sizeBefore = dictionary.size;
-    // Where half of the first page is distinct, more will be: that is soon seen.
-    const sizeMax = isFirst ? Math.max(1, values.count >> 1) : Number.POSITIVE_INFINITY;
-    if (values.index(dictionary, codes, sizeMax, this.#options.dictionaryBytes)) {
-      const indexedBytes = dictionary.plainBytes + (values.count * bitsFor(dictionary.size)) / 8;
-      if (!isFirst || indexedBytes <= values.plainBytes * dictionaryWorthwhile) return true;
+    const bytesMax = this.#options.dictionaryBytes;
+    const { count } = values;
+    if (!isFirst) {
+      const all = { from: 0, to: count, sizeMax: Number.POSITIVE_INFINITY, bytesMax };
+      if (values.index(dictionary, all, codes)) return true;
+    } else {
+      // Where most of the first are distinct, more will be: that is soon seen.
+      const to = count < sampleValues * 2 ? 0 : sampleValues;
+      const sample = { from: 0, to, sizeMax: to * 0.9, bytesMax };
+      const rest = { from: to, to: count, sizeMax: Math.max(1, count >> 1), bytesMax };
+      const isSmall = values.index(dictionary, sample, codes) && values.index(dictionary, rest, codes);
+      const indexedBytes = dictionary.plainBytes + (count * bitsFor(dictionary.size)) / 8;
+      if (isSmall && indexedBytes <= values.plainBytes * dictionaryWorthwhile) return true;
     }
     this.#isIndexing = false;
     dictionary.truncate(sizeBefore);

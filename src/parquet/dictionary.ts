@@ -12,10 +12,13 @@ export interface Dictionary {
   plain(out: GrowingBytes): void;
 }
 
-/*
- * What `index` does in each of them: it puts the number of each value into `codes`, and answers false as soon as there
- * would be more than `sizeMax` or they would take more than `bytesMax`.
- */
+/** Which values of a page are to be put into a dictionary, as long as that stays within these limits. */
+export interface Range {
+  from: number;
+  to: number;
+  sizeMax: number;
+  bytesMax: number;
+}
 
 const firstSlots = 256;
 
@@ -62,10 +65,10 @@ export class WordDictionary implements Dictionary {
     return this.#slots.heldBytes + this.#words.byteLength;
   }
 
-  index(words: Int32Array, count: number, codes: Int32Array, sizeMax: number, bytesMax: number): boolean {
+  index(words: Int32Array, range: Range, codes: Int32Array): boolean {
     const table = this.#slots;
-    const limit = Math.min(sizeMax, Math.floor(bytesMax / 4));
-    for (let i = 0; i < count; i++) {
+    const limit = Math.min(range.sizeMax, Math.floor(range.bytesMax / 4));
+    for (let i = range.from; i < range.to; i++) {
       const word = words[i]!;
       const hash = mix(word);
       let slot = hash & table.mask;
@@ -109,10 +112,10 @@ export class PairDictionary implements Dictionary {
     return this.#slots.heldBytes + this.#halves.byteLength;
   }
 
-  index(halves: Int32Array, count: number, codes: Int32Array, sizeMax: number, bytesMax: number): boolean {
+  index(halves: Int32Array, range: Range, codes: Int32Array): boolean {
     const table = this.#slots;
-    const limit = Math.min(sizeMax, Math.floor(bytesMax / 8));
-    for (let i = 0; i < count; i++) {
+    const limit = Math.min(range.sizeMax, Math.floor(range.bytesMax / 8));
+    for (let i = range.from; i < range.to; i++) {
       const low = halves[i * 2]!;
       const high = halves[i * 2 + 1]!;
       const hash = mix(low ^ mix(high));
@@ -166,10 +169,10 @@ export class BytesDictionary implements Dictionary {
     return this.#slots.heldBytes + this.strings.heldBytes;
   }
 
-  index(strings: ByteStrings, codes: Int32Array, sizeMax: number, bytesMax: number): boolean {
+  index(strings: ByteStrings, range: Range, codes: Int32Array): boolean {
     const table = this.#slots;
     const known = this.strings;
-    for (let i = 0; i < strings.count; i++) {
+    for (let i = range.from; i < range.to; i++) {
       const hash = strings.hash(i);
       let slot = hash & table.mask;
       let code = table.slots[slot]! - 1;
@@ -180,7 +183,7 @@ export class BytesDictionary implements Dictionary {
       if (code < 0) {
         code = known.count;
         known.append(strings, i);
-        if (known.count > sizeMax || this.plainBytes > bytesMax) return false;
+        if (known.count > range.sizeMax || this.plainBytes > range.bytesMax) return false;
         table.take(slot, code, hash);
       }
       codes[i] = code;

@@ -6,7 +6,7 @@ import { ColumnWriter } from './column-writer.ts';
 import { type Compressor, codecs, compressorOf } from './compression.ts';
 import type { EncodedFile, Encoder, EncodingOptions, FileEncoder } from './encoder.ts';
 import { type FileSchema, fileSchema } from './file-schema.ts';
-import { leafBatches } from './levels.ts';
+import { eachLeaf } from './levels.ts';
 import { type RowGroup, rowGroupMetadata, writtenChunk } from './row-group.ts';
 import { field, type ThriftStruct, thriftTypes, writeThrift } from './thrift.ts';
 
@@ -53,13 +53,14 @@ class FileWriter implements FileEncoder {
 
   async write(columns: Columns): Promise<void> {
     assert(columns.rows > 0, 'rows are written, not empty batches');
-    const batches = leafBatches(columns);
-    assert(batches.length === this.#columns.length, 'a file is written from columns of its schema');
+    let next = 0;
     let groupBytes = 0;
-    for (const [i, column] of this.#columns.entries()) {
-      column.append(batches[i]!);
+    eachLeaf(columns, (batch) => {
+      const column = this.#columns[next++]!;
+      column.append(batch);
       groupBytes += column.encodedBytes;
-    }
+    });
+    assert(next === this.#columns.length, 'a file is written from columns of its schema');
     this.#rows += columns.rows;
     if (groupBytes >= this.#options.rowGroupBytes) this.#endGroup();
   }

@@ -24,20 +24,22 @@ export interface LeafBatch {
   readonly valueAt: Int32Array | undefined;
 }
 
-/** The leaves of `columns`, in the order of `fileSchema`. */
-export function leafBatches(columns: Columns): LeafBatch[] {
-  const rows = columns.rows;
+/** Hands over the leaves of `columns`, in the order of `fileSchema`. A batch holds until the next one. */
+export function eachLeaf(columns: Columns, take: (batch: LeafBatch) => void): void {
   const root: Entries = {
-    count: rows,
+    count: columns.rows,
     definition: 0,
     repetition: 0,
     ended: undefined,
     repeated: undefined,
     slots: undefined,
   };
-  const batches: LeafBatch[] = [];
-  visitFields(columns.schema.fields, columns.columns, root, rows, batches);
-  return batches;
+  visitFields(columns.schema.fields, columns.columns, root, { rows: columns.rows, take });
+}
+
+interface Visit {
+  rows: number;
+  take: (batch: LeafBatch) => void;
 }
 
 /** The places at one node of the schema, and what is known of them so far. */
@@ -58,42 +60,36 @@ function visitFields(
   fields: readonly Field[],
   columns: readonly Column[],
   entries: Entries,
-  rows: number,
-  to: LeafBatch[],
+  to: Visit,
 ): void {
-  for (const [i, { type, required }] of fields.entries())
-    visit(type, required, columns[i]!, entries, rows, to);
+  for (const [i, { type, required }] of fields.entries()) visit(type, required, columns[i]!, entries, to);
 }
 
-function visit(
-  type: Type,
-  required: boolean,
-  column: Column,
-  above: Entries,
-  rows: number,
-  to: LeafBatch[],
-): void {
-  const entries = required ? above : present(above, column);
+function visit(type: Type, required: boolean, column: Column, above: Entries, to: Visit): void {
   switch (column.kind) {
-    case 'struct':
-      return visitFields((type as Type & { kind: 'struct' }).fields, column.children, entries, rows, to);
+    case 'struct': {
+      const { fields } = type as Type & { kind: 'struct' };
+      return visitFields(fields, column.children, present(above, column, required), to);
+    }
     case 'list': {
       const { element, elementRequired } = type as Type & { kind: 'list' };
-      return visit(element, elementRequired, column.element, repeated(entries, column.offsets), rows, to);
+      const elements = repeated(present(above, column, required), column.offsets);
+      return visit(element, elementRequired, column.element, elements, to);
     }
     case 'map': {
       const { key, value, valueRequired } = type as Type & { kind: 'map' };
-      const pairs = repeated(entries, column.offsets);
-      visit(key, true, column.key, pairs, rows, to);
-      return visit(value, valueRequired, column.value, pairs, rows, to);
+      const pairs = repeated(present(above, column, required), column.offsets);
+      visit(key, true, column.key, pairs, to);
+      return visit(value, valueRequired, column.value, pairs, to);
     }
     default:
-      to.push(leafBatch(column, entries, rows));
+      to.take(leafBatch(column, above, required, to.rows));
   }
 }
 
 /** Ends the entries that are null here. */
-function present(above: Entries, column: Column): Entries {
+function present(above: Entries, column: Column, required: boolean): Entries {
+  if (required) return above;
   const entries = { ...above, definition: above.definition + 1 };
   if (column.nullCount === 0) return entries;
   const { count } = above;
@@ -142,48 +138,59 @@ function repeated(above: Entries, offsets: Int32Array): Entries {
   return { count, definition: above.definition + 1, repetition: level, ended, repeated: repeats, slots };
 }
 
-function leafBatch(column: Column, entries: Entries, rows: number): LeafBatch {
-  const { count, ended, repeated: repetition, slots } = entries;
-  if (!slots)
-    return {
-      column,
-      rows,
-      entries: count,
-      definition: undefined,
-      repetition,
-      slots: undefined,
-      entryAt: undefined,
-      valueAt: undefined,
-    };
-  const definition = new Uint8Array(count);
-  const valueSlots = new Int32Array(count);
-  const valueAt = new Int32Array(rows + 1);
-  const entryAt = repetition && new Int32Array(rows + 1);
+/** What the batch at hand is made in: one leaf after the other is written. */
+const scratch = {
+  definition: new Uint8Array(0),
+  slots: new Int32Array(0),
+  valueAt: new Int32Array(0),
+  entryAt: new Int32Array(0),
+};
+
+function leafBatch(column: Column, above: Entries, required: boolean, rows: number): LeafBatch {
+  const { count, ended, repeated: repetition, slots: slotsAbove } = above;
+  const validity = required || column.nullCount === 0 ? undefined : column.validity;
+  const batch = { column, rows, entries: count, repetition };
+  if (!slotsAbove && !validity)
+    return { ...batch, definition: undefined, slots: undefined, entryAt: undefined, valueAt: undefined };
+  makeRoom(count, rows);
+  const { definition, slots, valueAt, entryAt } = scratch;
+  const level = above.definition + (required ? 0 : 1);
   let values = 0;
   let row = 0;
   for (let i = 0; i < count; i++) {
-    if (!repetition || repetition[i] === 0) {
-      if (entryAt) entryAt[row] = i;
+    if (!repetition) {
+      valueAt[i] = values;
+    } else if (repetition[i] === 0) {
+      entryAt[row] = i;
       valueAt[row++] = values;
     }
-    const slot = slots[i]!;
+    const slot = slotsAbove ? slotsAbove[i]! : i;
     if (slot < 0) {
       definition[i] = ended![i]!;
+    } else if (validity && (validity[slot >> 3]! & (1 << (slot & 7))) === 0) {
+      definition[i] = above.definition;
     } else {
-      definition[i] = entries.definition;
-      valueSlots[values++] = slot;
+      definition[i] = level;
+      slots[values++] = slot;
     }
   }
   valueAt[rows] = values;
-  if (entryAt) entryAt[rows] = count;
+  entryAt[rows] = count;
   return {
-    column,
-    rows,
-    entries: count,
+    ...batch,
     definition: values === count ? undefined : definition,
-    repetition,
-    slots: valueSlots.subarray(0, values),
-    entryAt,
+    slots: slots.subarray(0, values),
+    entryAt: repetition && entryAt,
     valueAt,
   };
+}
+
+function makeRoom(entries: number, rows: number): void {
+  if (scratch.definition.length < entries) {
+    scratch.definition = new Uint8Array(entries * 2);
+    scratch.slots = new Int32Array(entries * 2);
+  }
+  if (scratch.valueAt.length > rows) return;
+  scratch.valueAt = new Int32Array(rows * 2);
+  scratch.entryAt = new Int32Array(rows * 2);
 }

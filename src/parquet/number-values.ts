@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { BloomFilter } from './bloom-filter.ts';
 import { areNear, writeDeltas32, writeDeltas64 } from './delta.ts';
-import { type Dictionary, PairDictionary, WordDictionary } from './dictionary.ts';
+import { type Dictionary, PairDictionary, type Range, WordDictionary } from './dictionary.ts';
 import type { GrowingBytes } from './growing-bytes.ts';
 import type { LeafBatch } from './levels.ts';
 import { bytesOf, type Extremes, encodings, firstValues, type PageValues, withRoom } from './page-values.ts';
@@ -52,8 +52,8 @@ export class IntValues implements PageValues {
     return new WordDictionary();
   }
 
-  index(dictionary: Dictionary, codes: Int32Array, sizeMax: number, bytesMax: number): boolean {
-    return (dictionary as WordDictionary).index(this.words, this.count, codes, sizeMax, bytesMax);
+  index(dictionary: Dictionary, range: Range, codes: Int32Array): boolean {
+    return (dictionary as WordDictionary).index(this.words, range, codes);
   }
 
   extremes(): Extremes | undefined {
@@ -142,8 +142,8 @@ export class LongValues implements PageValues {
     return new PairDictionary();
   }
 
-  index(dictionary: Dictionary, codes: Int32Array, sizeMax: number, bytesMax: number): boolean {
-    return (dictionary as PairDictionary).index(this.halves, this.count, codes, sizeMax, bytesMax);
+  index(dictionary: Dictionary, range: Range, codes: Int32Array): boolean {
+    return (dictionary as PairDictionary).index(this.halves, range, codes);
   }
 
   extremes(): Extremes | undefined {

@@ -1,5 +1,5 @@
 import type { BloomFilter } from './bloom-filter.ts';
-import type { Dictionary } from './dictionary.ts';
+import type { Dictionary, Range } from './dictionary.ts';
 import type { GrowingBytes } from './growing-bytes.ts';
 import type { LeafBatch } from './levels.ts';
 
@@ -25,8 +25,11 @@ export interface PageValues {
   delta(out: GrowingBytes): number | undefined;
   /** Undefined for values that are better off without. */
   makeDictionary(): Dictionary | undefined;
-  /** Puts the number of each value in a dictionary that this one made into `codes`; as {@link Dictionary.index}. */
-  index(dictionary: Dictionary, codes: Int32Array, sizeMax: number, bytesMax: number): boolean;
+  /**
+   * Puts the number that each value of the range has in a dictionary that this one made into `codes`; false as soon as
+   * there are too many.
+   */
+  index(dictionary: Dictionary, range: Range, codes: Int32Array): boolean;
   /** Undefined when there are none but NaNs. `codes` are those of the dictionary, if there is one. */
   extremes(codes?: Int32Array, dictionary?: Dictionary): Extremes | undefined;
   insertInto(filter: BloomFilter): void;

@@ -51,8 +51,46 @@ function packBits(
   const groups = (end - start + 7) >> 3;
   out.varint(groups * 2 + 1);
   out.need(groups * bits + 4);
-  const { bytes, view } = out;
   const next = out.length + groups * bits;
+  if (bits === 1) packSingleBits(out.bytes, out.length, values, start, end);
+  else packWords(out, values, start, end, bits, next);
+  out.length = next;
+}
+
+/** Whether there is a value: what most levels say. */
+function packSingleBits(
+  bytes: Uint8Array,
+  at: number,
+  values: Int32Array | Uint8Array,
+  start: number,
+  end: number,
+): void {
+  let to = at;
+  let i = start;
+  for (; i + 8 <= end; i += 8)
+    bytes[to++] =
+      values[i]! |
+      (values[i + 1]! << 1) |
+      (values[i + 2]! << 2) |
+      (values[i + 3]! << 3) |
+      (values[i + 4]! << 4) |
+      (values[i + 5]! << 5) |
+      (values[i + 6]! << 6) |
+      (values[i + 7]! << 7);
+  let rest = 0;
+  for (let bit = 0; i < end; i++, bit++) rest |= values[i]! << bit;
+  if ((end - start) & 7) bytes[to] = rest;
+}
+
+function packWords(
+  out: GrowingBytes,
+  values: Int32Array | Uint8Array,
+  start: number,
+  end: number,
+  bits: number,
+  next: number,
+): void {
+  const { bytes, view } = out;
   let to = out.length;
   let word = 0;
   let filled = 0;
@@ -67,7 +105,6 @@ function packBits(
     word = filled > 0 ? value >>> (bits - filled) : 0;
   }
   for (; to < next; word >>>= 8) bytes[to++] = word;
-  out.length = next;
 }
 
 /** Bits that hold every number from 0 to `max`; at least one, for not every reader knows of none. */

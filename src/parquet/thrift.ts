@@ -92,11 +92,14 @@ export function readThrift(bytes: Uint8Array): ThriftStruct {
   return struct();
 }
 
+/** What structs are written to before their length is known. */
+const scratch = new GrowingBytes(1024);
+
 /** Writes one struct. */
 export function writeThrift(root: ThriftStruct): Uint8Array {
-  const out = new GrowingBytes();
-  writeStruct(out, root);
-  return out.taken();
+  scratch.length = 0;
+  writeStruct(scratch, root);
+  return scratch.taken();
 }
 
 function writeStruct(out: GrowingBytes, fields: ThriftStruct): void {

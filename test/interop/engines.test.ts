@@ -79,7 +79,7 @@ byEngine('%s reads pages of version 2 with deltas, many values at once', async (
     .flat()
     .map((row): Row => Object.fromEntries(fields.map((each) => [each.name, row[each.name]!])));
   const { query, table } = engine(name);
-  const created = await lake.create(`version 2 for ${name}`, {
+  const created = await lake.create(`version 2 for ${name.toLowerCase()}`, {
     fields,
     properties: {
       'write.parquet.compression-codec': 'zstd',
@@ -89,7 +89,9 @@ byEngine('%s reads pages of version 2 with deltas, many values at once', async (
     },
   });
   await lake.append(created, rows);
-  expect(sorted(await query(`SELECT * FROM ${table('db', `version 2 for ${name}`)}`))).toEqual(sorted(rows));
+  expect(sorted(await query(`SELECT * FROM ${table('db', `version 2 for ${name.toLowerCase()}`)}`))).toEqual(
+    sorted(rows),
+  );
 });
 
 describe('tables divided by the values of a column', () => {

@@ -108,6 +108,15 @@ test('values of which half are different have none', async () => {
   }
 });
 
+test('a few of the first values do not decide', async () => {
+  const distinct = Array.from({ length: 600 }, (_, i) => `word ${i}`);
+  const values = [...distinct, ...Array.from({ length: 2_400 }, () => distinct[random.below(600)]!)];
+  const { pages } = await pagesOf(text, [values]);
+  expect(pages.map(({ type }) => type)).toEqual([dictionaryPage, 0]);
+  const three = await pagesOf(text, [Array(3).fill('thrice')]);
+  expect(three.pages.map(({ type }) => type)).toEqual([dictionaryPage, 0]);
+});
+
 test('a dictionary that grows too large is kept for the pages that have it', async () => {
   const values = [...fewWords(600), ...noise(600), ...fewWords(600)];
   const { pages } = await pagesOf(text, [values], { pageRows: 600, dictionaryBytes: 1_000 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Schema } from '../../../src/iceberg/schema.ts';
 import type { Field, Type } from '../../../src/iceberg/types.ts';
-import { type LeafBatch, leafBatches } from '../../../src/parquet/levels.ts';
+import { eachLeaf, type LeafBatch } from '../../../src/parquet/levels.ts';
 import type { Canonical, Row } from '../../tools/canonical.ts';
 import { columnsOf } from '../arrow/rows.ts';
 
@@ -15,7 +15,14 @@ const listOf = (element: Type, elementRequired = false): Type => ({
   element,
 });
 
-const batchesOf = (schema: Schema, rows: Row[]): LeafBatch[] => leafBatches(columnsOf(schema, rows));
+/** The batches, kept beyond their time. */
+function batchesOf(schema: Schema, rows: Row[]): LeafBatch[] {
+  const batches: LeafBatch[] = [];
+  eachLeaf(columnsOf(schema, rows), (batch) =>
+    batches.push({ ...batch, ...structuredClone({ ...batch, column: undefined }), column: batch.column }),
+  );
+  return batches;
+}
 const v = (...values: Canonical[]): Row[] => values.map((value) => ({ v: value }));
 
 /** All that a batch says, with what it leaves out written out. */
@@ -24,11 +31,11 @@ function spelled(batch: LeafBatch, maxDefinition: number) {
   const values = slots?.length ?? entries;
   const all = (length: number): number[] => Array.from({ length }, (_, i) => i);
   return {
-    definition: [...(definition ?? new Uint8Array(entries).fill(maxDefinition))],
+    definition: [...(definition?.subarray(0, entries) ?? new Uint8Array(entries).fill(maxDefinition))],
     repetition: [...(repetition ?? new Uint8Array(entries))],
     slots: [...(slots ?? all(values))],
-    entryAt: [...(entryAt ?? all(rows + 1))],
-    valueAt: [...(valueAt ?? all(rows + 1))],
+    entryAt: [...(entryAt?.subarray(0, rows + 1) ?? all(rows + 1))],
+    valueAt: [...(valueAt?.subarray(0, rows + 1) ?? all(rows + 1))],
   };
 }
 
