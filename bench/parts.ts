@@ -21,8 +21,8 @@ import { metadataFields } from '../src/lane/metadata-columns.ts';
 import { OpenFile } from '../src/lane/open-file.ts';
 import { RowDecoder } from '../src/lane/row-decoder.ts';
 import { encodingOptions } from '../src/parquet/encoder.ts';
+import { parquetEncoder } from '../src/parquet/file-writer.ts';
 import { MetricsCollector } from '../src/parquet/metrics.ts';
-import { wasmEncoder } from '../src/parquet/wasm-encoder.ts';
 import { LocalStore, localLocation } from '../src/storage/local.ts';
 import { type Cost, costOf, medianCost } from './measure.ts';
 
@@ -129,13 +129,13 @@ export async function laneParts(
         await decodeAll((columns) => metrics.add(columns));
         metrics.finish();
       }),
-      '+ Parquet (parquet-wasm, zstd)': await medianCost(3, async () => {
-        const file = new OpenFile(plan, [], wasmEncoder, encoding);
+      '+ Parquet (zstd)': await medianCost(3, async () => {
+        const file = new OpenFile(plan, [], parquetEncoder, encoding);
         await decodeAll((columns) => file.encode(columns));
         await file.close('file:///nowhere');
       }),
       'lane, with files on disk': await medianCost(3, async () => {
-        const lane = inlineLane({ ...ports, store: new LocalStore(), encoder: wasmEncoder });
+        const lane = inlineLane({ ...ports, store: new LocalStore(), encoder: parquetEncoder });
         await lane.open(plan);
         for (const partition of new Set(sets.map((set) => set.partition)))
           await lane.seek(plan.table, { topic: sets[0]!.topic, partition }, 0);

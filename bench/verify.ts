@@ -25,8 +25,8 @@ import { appendSummary } from '../src/iceberg/snapshot.ts';
 import type { Update } from '../src/iceberg/update.ts';
 import { metadataFields } from '../src/lane/metadata-columns.ts';
 import { encodingOptions } from '../src/parquet/encoder.ts';
+import { parquetEncoder } from '../src/parquet/file-writer.ts';
 import { MetricsCollector } from '../src/parquet/metrics.ts';
-import { wasmEncoder } from '../src/parquet/wasm-encoder.ts';
 import { type Ledger, ledgerNames, writeLedger, writeLedgerProperty } from '../src/sink/ledger.ts';
 import { LocalStore } from '../src/storage/local.ts';
 import { columnsOf } from '../test/unit/arrow/rows.ts';
@@ -64,7 +64,7 @@ async function templateOf(table: Table, partition: number): Promise<Template> {
     _kafka_timestamp: null,
   }));
   const columns = columnsOf(schema, rows);
-  const encoder = wasmEncoder.open(schema, encodingOptions(properties));
+  const encoder = parquetEncoder.open(schema, encodingOptions(properties));
   const metrics = new MetricsCollector(schema, properties);
   metrics.add(columns);
   await encoder.write(columns);
