@@ -70,8 +70,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'only the current snapshot is asked, not its ancestors',
     file: 'sink/ledger.ts',
-    find: 'snapshot = byId.get(parent);\n  }\n  return { snapshot: undefined, broken',
-    replace: 'snapshot = undefined;\n  }\n  return { snapshot: undefined, broken',
+    find: '    oldest = snapshot;\n  }',
+    replace: '    oldest = snapshot;\n    break;\n  }',
   },
   {
     name: 'group offsets move before the table (I3)',
