@@ -327,7 +327,7 @@ export const settings = {
       ),
       clientRack: optional(
         text('a name', /\S/),
-        'Where the worker runs, as brokers name it in `broker.rack` (in AWS: the availability zone id). Where brokers have a rack-aware `replica.selector.class`, partitions are fetched from replicas there.',
+        'Where the worker runs, as brokers name it in `broker.rack` (in AWS: the availability zone id). Where brokers have a rack-aware `replica.selector.class`, partitions are fetched from replicas there; group members tell it to brokers and leaders that assign by rack.',
       ),
       batchBytesMax: withDefault(
         bytes('1MB'),

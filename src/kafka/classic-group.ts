@@ -67,6 +67,8 @@ export interface MemberBytes {
 export interface ClassicGroupOptions {
   topics: readonly string[];
   instanceId: string | null;
+  /** Where it runs, for leaders that assign partitions near their replicas (KIP-881). */
+  rackId: string | null;
   assignors: readonly AssignorName[];
   /** How long the coordinator waits for a heartbeat before it gives the partitions to others. */
   sessionTimeoutMs: number;
@@ -201,11 +203,12 @@ class ClassicMember implements GroupMembership {
   }
 
   #protocols(): JoinRequest['protocols'] {
-    const metadata = writeSubscription({
+    const subscription = {
       topics: this.#subscribed,
       owned: [...this.#owned.values()],
       generation: this.#ownedGeneration,
-    });
+    };
+    const metadata = writeSubscription(subscription, this.#options.rackId);
     return this.#options.assignors.map((name) => ({ name, metadata }));
   }
 

@@ -12,9 +12,9 @@ import {
   revocationCause,
   revocationShare,
 } from './group.ts';
+import type { GroupHeartbeat, GroupHeartbeatAnswer } from './group-requests.ts';
 import type { AssignedPartition } from './source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
-import type { GroupHeartbeat, GroupHeartbeatAnswer } from './wire.ts';
 
 /**
  * Membership in a consumer group by its newer protocol, KIP-848: the broker decides who owns what, the member follows by heartbeats.
@@ -38,6 +38,8 @@ export interface ConsumerGroupOptions {
   memberId: string;
   /** Of a static member, whose partitions wait for it while it restarts. */
   instanceId: string | null;
+  /** Where it runs, if brokers are to say who is near (KIP-881). */
+  rackId: string | null;
   /** How long this member may take to give partitions up. */
   rebalanceTimeoutMs: number;
 }
@@ -126,6 +128,7 @@ class Member implements GroupMembership {
         memberId: this.#options.memberId,
         instanceId: this.#options.instanceId,
         memberEpoch: this.#epoch,
+        rackId: all ? this.#options.rackId : null,
         rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs,
         topics: topics ? this.#topics : null,
         owned: owned ? byTopic(this.#owned.values()) : null,
@@ -257,6 +260,7 @@ class Member implements GroupMembership {
           memberId: this.#options.memberId,
           instanceId: this.#options.instanceId,
           memberEpoch: this.#options.instanceId === null ? leaveEpoch : restartEpoch,
+          rackId: null,
           rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs,
           topics: null,
           owned: [],

@@ -189,9 +189,9 @@ export class KafkaSource implements Source {
 
   #joinConsumer(options: MembershipOptions, events: GroupEvents): void {
     const { clock, log, random, wire } = this.#ports;
-    const { group } = this.#options;
+    const { group, clientRack: rackId = null } = this.#options;
     this.#membership = joinConsumerGroup(
-      { ...options, topics: this.#cluster.topics, memberId: uuid(random) },
+      { ...options, rackId, topics: this.#cluster.topics, memberId: uuid(random) },
       {
         ...events,
         clock,
@@ -204,9 +204,9 @@ export class KafkaSource implements Source {
 
   #joinClassic(options: MembershipOptions, events: GroupEvents): void {
     const { clock, log, wire } = this.#ports;
-    const { group } = this.#options;
+    const { group, clientRack: rackId = null } = this.#options;
     this.#membership = joinClassicGroup(
-      { ...options, topics: this.#cluster.topics },
+      { ...options, rackId, topics: this.#cluster.topics },
       {
         ...events,
         clock,

@@ -142,6 +142,7 @@ class Group {
       {
         topics: ['orders', 'users'],
         instanceId: null,
+        rackId: null,
         assignors: ['cooperative-sticky'],
         sessionTimeoutMs,
         rebalanceTimeoutMs,
@@ -200,6 +201,14 @@ beforeEach(() => {
 });
 
 describe('joining', () => {
+  test('says where it runs, for leaders that assign by rack', async () => {
+    await group.joined({ rackId: 'zone-a' });
+    const { metadata } = group.coordinator.lastJoin!.protocols[0]!;
+    // KIP-881: the last field of version 3.
+    expect(metadata.subarray(-8).toString()).toBe('\0\u0006zone-a');
+    expect(readSubscription('me', metadata).topics).toEqual(['orders', 'users']);
+  });
+
   test('asks for an id, joins with it, and as leader assigns', async () => {
     await group.join();
     expect(group.asked()).toEqual(['join  []', 'join me-1 []', 'sync me-1 1 cooperative-sticky']);

@@ -4,8 +4,8 @@ import { silentLog } from '../../../src/base/log.ts';
 import { joinConsumerGroup } from '../../../src/kafka/consumer-group.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
 import type { GroupMembership } from '../../../src/kafka/group.ts';
+import type { GroupHeartbeat, GroupHeartbeatAnswer } from '../../../src/kafka/group-requests.ts';
 import { keyOf, type TopicPartition } from '../../../src/kafka/topic-partition.ts';
-import type { GroupHeartbeat, GroupHeartbeatAnswer } from '../../../src/kafka/wire.ts';
 import { ManualClock, settle } from '../base/clock.ts';
 
 const intervalMs = 5_000;
@@ -138,7 +138,7 @@ class Group {
         this.told.push([what, ...topicPartitions.map(keyOf), ...more].join(' '));
       };
     this.#membership = joinConsumerGroup(
-      { topics: ['orders', 'users'], memberId: 'me', instanceId, rebalanceTimeoutMs },
+      { topics: ['orders', 'users'], memberId: 'me', instanceId, rackId: 'zone-a', rebalanceTimeoutMs },
       {
         clock: this.clock,
         log: silentLog,
@@ -207,6 +207,7 @@ describe('joining', () => {
   test('names the topics, owns nothing, and tells what it has taken', async () => {
     group.coordinator.target = ['o-0', 'o-3', 'u-0'];
     await group.join();
+    expect(group.coordinator.beats.map(({ rackId }) => rackId)).toEqual(['zone-a', null]);
     expect(group.beats()).toEqual(['0 orders,users []', '2 [o-0,o-3,u-0]']);
     expect(group.tidings()).toEqual(['assigned orders-0(o) orders-3(o) users-0(u)']);
     expect(group.member.member).toEqual({ id: 'me', epoch: 2, instanceId: null });

@@ -5,10 +5,11 @@ import { seededRandom } from '../../../src/base/random.ts';
 import type { JoinAnswer, JoinRequest } from '../../../src/kafka/classic-group.ts';
 import { KafkaError, UnsupportedRequestError } from '../../../src/kafka/errors.ts';
 import type { GroupMember } from '../../../src/kafka/group.ts';
+import type { GroupHeartbeat, GroupHeartbeatAnswer } from '../../../src/kafka/group-requests.ts';
 import { KafkaSource, type KafkaSourceOptions } from '../../../src/kafka/kafka-source.ts';
 import type { SourceEvent } from '../../../src/kafka/source.ts';
 import { keyOf, parseKey } from '../../../src/kafka/topic-partition.ts';
-import type { ClusterMetadata, GroupHeartbeat, GroupHeartbeatAnswer, Wire } from '../../../src/kafka/wire.ts';
+import type { ClusterMetadata, Wire } from '../../../src/kafka/wire.ts';
 import { ManualClock, settle } from '../base/clock.ts';
 
 function refusal(id: string): KafkaError {
