@@ -239,7 +239,7 @@ function summarize(type: PrimitiveType, values: readonly PartitionValue[]): Fiel
 }
 
 /** Order within one partition field: numbers by value (-0 before +0), text and bytes by unsigned bytes. */
-export function comparePartitionValues(
+function comparePartitionValues(
   a: Exclude<PartitionValue, null>,
   b: Exclude<PartitionValue, null>,
 ): number {
