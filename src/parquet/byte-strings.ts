@@ -73,30 +73,28 @@ export class ByteStrings {
 
   /** Whether string `i` is string `j` of `other`. */
   equals(i: number, other: ByteStrings, j: number): boolean {
-    const start = this.offsets[i]!;
-    const length = this.offsets[i + 1]! - start;
-    const otherStart = other.offsets[j]!;
-    if (other.offsets[j + 1]! - otherStart !== length) return false;
-    const words = length & ~3;
-    for (let k = 0; k < words; k += 4)
-      if (this.view.getInt32(start + k, true) !== other.view.getInt32(otherStart + k, true)) return false;
-    if (words === length) return true;
-    const mask = restMask(length);
-    return (
-      (this.view.getInt32(start + words, true) & mask) ===
-      (other.view.getInt32(otherStart + words, true) & mask)
-    );
+    let at = this.offsets[i]!;
+    let to = other.offsets[j]!;
+    const length = this.offsets[i + 1]! - at;
+    if (other.offsets[j + 1]! - to !== length) return false;
+    const { view } = this;
+    const otherView = other.view;
+    let left = length;
+    for (; left >= 4; left -= 4, at += 4, to += 4)
+      if (view.getInt32(at, true) !== otherView.getInt32(to, true)) return false;
+    return left === 0 || ((view.getInt32(at, true) ^ otherView.getInt32(to, true)) & restMask(left)) === 0;
   }
 
   /** A hash of string `i`. */
   hash(i: number): number {
-    const start = this.offsets[i]!;
-    const length = this.offsets[i + 1]! - start;
-    const words = length & ~3;
-    let hash = length;
-    for (let k = 0; k < words; k += 4) hash = mix(hash ^ this.view.getInt32(start + k, true));
-    if (words < length) hash = mix(hash ^ (this.view.getInt32(start + words, true) & restMask(length)));
-    return hash ^ (hash >>> 15);
+    let at = this.offsets[i]!;
+    let left = this.offsets[i + 1]! - at;
+    const { view } = this;
+    let hash = left;
+    for (; left >= 4; left -= 4, at += 4)
+      hash = Math.imul(hash ^ view.getInt32(at, true), 0x9e3779b1) ^ (hash >>> 13);
+    if (left > 0) hash = Math.imul(hash ^ (view.getInt32(at, true) & restMask(left)), 0x9e3779b1);
+    return mix(hash ^ (hash >>> 16));
   }
 
   /** Orders by unsigned bytes, then by length. */
@@ -130,9 +128,9 @@ function copyString(
   for (let k = 0; k < length; k += 4) view.setInt32(to + k, from.getInt32(start + k, true), true);
 }
 
-/** The bits of the last word that belong to a string of this length. */
-function restMask(length: number): number {
-  return (1 << ((length & 3) * 8)) - 1;
+/** The bits of a last word of so many bytes, 1 to 3. */
+function restMask(left: number): number {
+  return (1 << (left * 8)) - 1;
 }
 
 export function mix(word: number): number {
