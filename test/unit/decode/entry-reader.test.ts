@@ -108,3 +108,13 @@ test('a new generated reader is asked at once', () => {
   reader.append(entriesOfBytes(...new Array(100).fill(7)), 0, 100, readers);
   expect(reader.unusual).toBe(40);
 });
+
+test('room is made for some thousand at once, however many there are', () => {
+  const column = intColumn();
+  const many = entriesOfBytes(...new Array(10_000).fill(7));
+  const readers = readersOf(column, () => true);
+  const reader = new EntryReader([column]);
+  expect(reader.append(many, 0, 10_000, readers)).toBe(10_000);
+  expect(readers.asked).toEqual([0, 4096, 8192]);
+  expect([column.length, reader.unusual]).toEqual([10_000, 0]);
+});
