@@ -1,7 +1,7 @@
 # frazil: `make demo` and `make test` need nothing but npm, Java 17+ with Maven, and Python 3.
 # Each target sets up what it needs, on a fresh clone and again later.
 
-.PHONY: help demo demo-aws test check build sim chaos soak bench bench-catalogs bench-commits bench-parquet bench-source bench-verify clean
+.PHONY: help demo demo-aws test check build sim chaos soak bench bench-catalogs bench-commits bench-decode bench-parquet bench-source bench-verify clean
 .DEFAULT_GOAL := help
 
 # The project brings its own Node, from npm.
@@ -75,6 +75,9 @@ bench-parquet: build ## writing Parquet beside arrow-rs and pyarrow (rounds=N, o
 bench-source: build ## records from Kafka beside other clients, in one run (records=N)
 	@localstack/need
 	@$(node) bench/source.ts $(if $(records),--records $(records))
+
+bench-decode: build ## records to columns beside avsc and JSON.parse (only=order for some cells)
+	@$(node) bench/decode.ts $(if $(only),--only $(only))
 
 bench-verify: build ## frazil verify on a table of 100,000 files (files=N)
 	@$(node) bench/verify.ts $(if $(files),--files $(files))

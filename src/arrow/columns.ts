@@ -118,10 +118,6 @@ export class BooleanColumn extends BaseColumn {
     return (this.values[row >> 3]! & (1 << (row & 7))) !== 0;
   }
 
-  appendRows(source: BooleanColumn, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.append(source.get(row));
-  }
-
   truncate(length: number): void {
     if (length === 0) this.values.fill(0, 0, bitmapBytes(this.length));
     else for (let row = length; row < this.length; row++) this.values[row >> 3]! &= ~(1 << (row & 7));
@@ -152,10 +148,6 @@ export class Int32Column extends BaseColumn {
     this.room();
     this.values[this.length] = 0;
     this.absent();
-  }
-
-  appendRows(source: Int32Column, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.append(source.values[row]!);
   }
 
   truncate(length: number): void {
@@ -205,13 +197,6 @@ export class Int64Column extends BaseColumn {
     this.absent();
   }
 
-  appendRows(source: Int64Column, rows: Int32Array): void {
-    for (const row of rows) {
-      if (source.isNull(row)) this.appendNull();
-      else this.append(source.halves[row * 2]!, source.halves[row * 2 + 1]!);
-    }
-  }
-
   truncate(length: number): void {
     this.truncateValidity(length);
   }
@@ -245,10 +230,6 @@ export class Float32Column extends BaseColumn {
     this.absent();
   }
 
-  appendRows(source: Float32Column, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.append(source.values[row]!);
-  }
-
   truncate(length: number): void {
     this.truncateValidity(length);
   }
@@ -279,10 +260,6 @@ export class Float64Column extends BaseColumn {
     this.room();
     this.values[this.length] = 0;
     this.absent();
-  }
-
-  appendRows(source: Float64Column, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.append(source.values[row]!);
   }
 
   truncate(length: number): void {
@@ -337,10 +314,6 @@ export class DecimalColumn extends BaseColumn {
     return (this.values[row * 2 + 1]! << 64n) | BigInt.asUintN(64, this.values[row * 2]!);
   }
 
-  appendRows(source: DecimalColumn, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.appendBigInt(source.get(row));
-  }
-
   truncate(length: number): void {
     this.truncateValidity(length);
   }
@@ -385,11 +358,6 @@ export class FixedColumn extends BaseColumn {
 
   get(row: number): Uint8Array {
     return this.values.subarray(row * this.width, (row + 1) * this.width);
-  }
-
-  appendRows(source: FixedColumn, rows: Int32Array): void {
-    for (const row of rows)
-      source.isNull(row) ? this.appendNull() : this.append(source.values, row * this.width);
   }
 
   truncate(length: number): void {
@@ -438,13 +406,6 @@ export class BytesColumn extends BaseColumn {
     return this.data.subarray(this.offsets[row]!, this.offsets[row + 1]!);
   }
 
-  appendRows(source: BytesColumn, rows: Int32Array): void {
-    for (const row of rows) {
-      if (source.isNull(row)) this.appendNull();
-      else this.append(source.data, source.offsets[row]!, source.offsets[row + 1]!);
-    }
-  }
-
   truncate(length: number): void {
     this.truncateValidity(length);
   }
@@ -490,16 +451,6 @@ export class StructColumn extends BaseColumn {
     this.absent();
   }
 
-  appendRows(source: StructColumn, rows: Int32Array): void {
-    // Members of a null struct are null themselves, so the children can be copied on their own.
-    for (const [i, child] of this.children.entries()) appendRows(child, source.children[i]!, rows);
-    for (const row of rows) {
-      this.room();
-      if (source.isNull(row)) this.absent();
-      else this.present();
-    }
-  }
-
   truncate(length: number): void {
     for (const child of this.children) child.truncate(length);
     this.truncateValidity(length);
@@ -538,17 +489,6 @@ export class ListColumn extends BaseColumn {
     this.room();
     this.offsets[this.length + 1] = this.element.length;
     this.absent();
-  }
-
-  appendRows(source: ListColumn, rows: Int32Array): void {
-    for (const row of rows) {
-      if (source.isNull(row)) {
-        this.appendNull();
-      } else {
-        appendRows(this.element, source.element, range(source.offsets[row]!, source.offsets[row + 1]!));
-        this.append();
-      }
-    }
   }
 
   truncate(length: number): void {
@@ -593,19 +533,6 @@ export class MapColumn extends BaseColumn {
     this.absent();
   }
 
-  appendRows(source: MapColumn, rows: Int32Array): void {
-    for (const row of rows) {
-      if (source.isNull(row)) {
-        this.appendNull();
-      } else {
-        const entries = range(source.offsets[row]!, source.offsets[row + 1]!);
-        appendRows(this.key, source.key, entries);
-        appendRows(this.value, source.value, entries);
-        this.append();
-      }
-    }
-  }
-
   truncate(length: number): void {
     this.key.truncate(this.offsets[length]!);
     this.value.truncate(this.offsets[length]!);
@@ -621,12 +548,6 @@ export class MapColumn extends BaseColumn {
   byteLength(): number {
     return (this.length + 1) * 4 + this.key.byteLength() + this.value.byteLength() + this.bitmapLength();
   }
-}
-
-/** Copies the given rows of `source` behind those of `target`; both are columns of the same type. */
-export function appendRows(target: Column, source: Column, rows: Int32Array): void {
-  assert(target.kind === source.kind, `columns of one type (${target.kind}, ${source.kind})`);
-  (target.appendRows as (source: Column, rows: Int32Array) => void).call(target, source, rows);
 }
 
 /** An empty column for values of `type`. `nullable`: it or a struct around it may be null. */
@@ -701,10 +622,6 @@ export class Columns {
   truncate(rows: number): void {
     for (const column of this.columns) column.truncate(rows);
   }
-
-  appendRows(source: Columns, rows: Int32Array): void {
-    for (const [i, column] of this.columns.entries()) appendRows(column, source.columns[i]!, rows);
-  }
 }
 
 function bitmapBytes(bits: number): number {
@@ -715,8 +632,4 @@ function grown(bytes: Uint8Array, length: number): Uint8Array {
   const out = new Uint8Array(length);
   out.set(bytes);
   return out;
-}
-
-function range(from: number, to: number): Int32Array {
-  return Int32Array.from({ length: to - from }, (_, i) => from + i);
 }

@@ -11,6 +11,14 @@ export function setLength(column: Column, length: number, appended: ReadonlySet<
   settle(column, column.length, length, length + 1, appended);
 }
 
+/** Counts values that were written straight into the arrays up to `length`, none of them null. */
+export function setLengthPresent(column: Column, length: number): void {
+  if (column.validity) setBits(column.validity, column.length, length);
+  setLength(column, length, none);
+}
+
+const none: ReadonlySet<Column> = new Set();
+
 /** Values below `counted` are complete, those below `length` have been written, so may be those below `written`. */
 function settle(
   column: Column,
@@ -61,6 +69,15 @@ function settleElements(
 /** Clears the bits of `bitmap` from `from` up to `to`. */
 function clearBits(bitmap: Uint8Array, from: number, to: number): void {
   for (let bit = from; bit < to; bit++) bitmap[bit >> 3]! &= ~(1 << (bit & 7));
+}
+
+/** Sets the bits of `bitmap` from `from` up to `to`. */
+function setBits(bitmap: Uint8Array, from: number, to: number): void {
+  let bit = from;
+  for (; bit < to && (bit & 7) !== 0; bit++) bitmap[bit >> 3]! |= 1 << (bit & 7);
+  const whole = Math.max(bit, to & ~7);
+  bitmap.fill(0xff, bit >> 3, whole >> 3);
+  for (bit = whole; bit < to; bit++) bitmap[bit >> 3]! |= 1 << (bit & 7);
 }
 
 /** How many bits of `bitmap` are set from `from` up to `to`. */

@@ -27,6 +27,9 @@ export interface Readers {
   generated: GeneratedReader | undefined;
 }
 
+/** Most entries that room is made for at once, before it is known how many of them make a row. */
+const mostAtOnce = 4096;
+
 /** Most entries in a row that the generated reader is not asked for. */
 const longestPause = 63;
 
@@ -58,9 +61,10 @@ export class EntryReader {
         this.#pause--;
       } else if (readers.generated) {
         const first = i;
-        i = this.#appendUsual(readers.generated, entries, first, to);
-        if (i === to) break;
+        const most = Math.min(to, first + mostAtOnce);
+        i = this.#appendUsual(readers.generated, entries, first, most);
         if (i > first) this.#nextPause = 0;
+        if (i === most) continue;
         // The last may just have been too near to the end of the bytes.
         if (i < to - 1) this.#lengthenPause();
       }

@@ -25,8 +25,8 @@ export const unusual = 0x7fffffff;
 /** How many bytes must be behind an entry, for words are read that begin in it. */
 const readAhead = 16;
 
-/** Statements of a function: engines do not optimize functions that are too long. */
-const mostStatements = 50;
+/** Characters of a function, or about that: engines optimize long ones late, and very long ones never. */
+const mostCharacters = 4000;
 
 /**
  * The text of a reader that is being generated. Nothing in it comes from outside: columns and constants are named by
@@ -68,12 +68,18 @@ export class ReaderText {
 
   /** The statements as they are, or calls of functions that have them when they are many. */
   block(statements: readonly string[], row: string): string[] {
-    if (statements.length <= mostStatements) return [...statements];
-    const calls: string[] = [];
-    for (let from = 0; from < statements.length; from += mostStatements) {
-      const name = this.define(statements.slice(from, from + mostStatements), row);
-      calls.push(`p = ${name}(bytes, view, p, end, ${row});`);
+    const runs: string[][] = [[]];
+    let characters = 0;
+    for (const statement of statements) {
+      if (characters > 0 && characters + statement.length > mostCharacters) {
+        runs.push([]);
+        characters = 0;
+      }
+      runs.at(-1)!.push(statement);
+      characters += statement.length;
     }
+    if (runs.length === 1) return [...statements];
+    const calls = runs.map((run) => `p = ${this.define(run, row)}(bytes, view, p, end, ${row});`);
     return this.block(calls, row);
   }
 

@@ -45,24 +45,24 @@ class JsonText {
   }
 
   object(shape: Shape, fields: readonly Field[], columns: readonly Column[], row: string): string[] {
-    // What must stand before the next key: the brace, then commas.
-    const before = this.text.variable();
-    const members = shape.members.map((member) => this.#member(member, before, fields, columns, row));
+    // Where its brace is: before the first key there is no comma.
+    const brace = this.text.variable();
+    const members = shape.members.map((member) => this.#member(member, brace, fields, columns, row));
     const missing = fields.flatMap((field, i) =>
       shape.members.some((member) => member.field === i) ? [] : this.#missing(field, columns[i]!, row),
     );
     return [
-      `${before} = ${openBrace};`,
+      `${brace} = p;`,
       ...members,
       ...missing,
-      `if (${before} === ${openBrace} && bytes[p++] !== ${openBrace}) return unusual;`,
+      `if (p === ${brace} && bytes[p++] !== ${openBrace}) return unusual;`,
       `if (p >= end || bytes[p++] !== ${closeBrace}) return unusual;`,
     ];
   }
 
   #member(
     { field: index, key, value }: MemberShape,
-    before: string,
+    brace: string,
     fields: readonly Field[],
     columns: readonly Column[],
     row: string,
@@ -73,8 +73,7 @@ class JsonText {
       : ['p = skipBy(bytes, view, p, end);'];
     const missing = field ? this.#missing(field, columns[index]!, row) : [];
     const otherwise = missing.length === 0 ? '' : ` else {\n${this.#lines(missing, row)}\n}`;
-    return `if (p + ${key.length + 1} < end && bytes[p] === ${before} && ${equals(key)}) {
-  ${before} = ${comma};
+    return `if (p + ${key.length + 1} < end && ${isNext(key, brace)}) {
   p += ${key.length + 1};
 ${this.#lines(read, row)}
 }${otherwise}`;
@@ -86,37 +85,46 @@ ${this.#lines(read, row)}
 
   /** A value, or null. */
   #slot(shape: Shape | undefined, type: Type, required: boolean, column: Column, row: string): string[] {
-    const read = this.#value(shape, type, column, row);
+    const isPresent = present(column, this.text.column(column), row);
+    const fast = isPrimitive(type) ? this.#fast(type, column, this.text.column(column), row) : undefined;
+    const others = isPrimitive(type)
+      ? [...this.#exactly(type, column, row), ...isPresent]
+      : this.#nested(shape, type, column, row, isPresent);
     const nothing = required ? ['return unusual;'] : absent(this.text, column, row, this.appended);
-    return [
-      `if (view.getInt32(p, true) === ${Buffer.from('null').readInt32LE()}) {
-  p += 4;
+    const nullOrOther = `if (view.getInt32(at, true) === ${Buffer.from('null').readInt32LE()}) {
+  p = at + 4;
 ${this.#lines(nothing, row)}
 } else {
-${this.#lines(read, row)}
-}`,
-    ];
+${this.#lines(others, row)}
+}`;
+    if (!fast) return [`at = p;\n${nullOrOther}`];
+    const usual =
+      isPresent.length === 0
+        ? `if (p === unusual) `
+        : `if (p !== unusual) {\n${this.#lines(isPresent, row)}\n} else `;
+    return [`at = p;\np = ${fast};\n${usual}${nullOrOther}`];
   }
 
-  #value(shape: Shape | undefined, type: Type, column: Column, row: string): string[] {
-    const isPresent = (): string[] => present(column, this.text.column(column), row);
-    if (isPrimitive(type)) return [...this.#leaf(type, column, row), ...isPresent()];
+  #nested(
+    shape: Shape | undefined,
+    type: Exclude<Type, PrimitiveType>,
+    column: Column,
+    row: string,
+    isPresent: readonly string[],
+  ): string[] {
     if (type.kind === 'map') return [this.#readBy(type, column)];
     // Nothing is known of what is in it: the record will tell.
     if (!shape) return ['return unusual;'];
     if (type.kind === 'struct')
-      return [...this.object(shape, type.fields, (column as StructColumn).children, row), ...isPresent()];
+      return [...this.object(shape, type.fields, (column as StructColumn).children, row), ...isPresent];
     const list = this.#list(shape, type.element, type.elementRequired, column as ListColumn, row);
-    return list ? [...list, ...isPresent()] : [this.#readBy(type, column)];
+    return list ? [...list, ...isPresent] : [this.#readBy(type, column)];
   }
 
-  #leaf(type: PrimitiveType, column: Column, row: string): string[] {
-    const name = this.text.column(column);
+  /** Has the exact reader read a value that is not null. */
+  #exactly(type: PrimitiveType, column: Column, row: string): string[] {
     const exact = this.text.constant(valueReader(this.#c, type, column, ''));
-    const exactly = (at: string): string => `exactly(${exact}, ${name}, bytes, view, ${at}, end, ${row})`;
-    const fast = this.#fast(type, column, name, row);
-    if (!fast) return [`p = ${exactly('p')};`];
-    return [`at = p;\np = ${fast};\nif (p === unusual) p = ${exactly('at')};`];
+    return [`p = exactly(${exact}, ${this.text.column(column)}, bytes, view, at, end, ${row});`];
   }
 
   #fast(type: PrimitiveType, column: Column, name: string, row: string): string | undefined {
@@ -124,13 +132,15 @@ ${this.#lines(read, row)}
       case 'boolean':
         return `boolean(bytes, view, p, end, ${name}, ${row})`;
       case 'int':
-        return `int(bytes, p, end, ${name}.values, ${row})`;
+        return `int(bytes, view, p, end, ${name}.values, ${row})`;
       case 'long':
-        return `integer(bytes, p, end, ${name}.halves, ${row} * 2, 1)`;
+        return `integer(bytes, view, p, end, ${name}.halves, ${row} * 2, 1)`;
       case 'timestamp':
       case 'timestamptz': {
         const factor = factorOf(this.#c.epoch);
-        return factor === 0 ? undefined : `integer(bytes, p, end, ${name}.halves, ${row} * 2, ${factor})`;
+        return factor === 0
+          ? undefined
+          : `integer(bytes, view, p, end, ${name}.halves, ${row} * 2, ${factor})`;
       }
       case 'float':
       case 'double':
@@ -181,16 +191,22 @@ ${this.text.column(column)}.offsets[${row} + 1] = ${element}.length;`,
   }
 }
 
-/** That the bytes behind the one at `p` are those of a key. */
-function equals(key: Buffer): string {
-  const parts: string[] = [];
-  const word = (i: number): string => `view.getInt32(p + ${i + 1}, true) === ${key.readInt32LE(i)}`;
-  let i = 0;
-  for (; i + 4 <= key.length; i += 4) parts.push(word(i));
-  // The last word overlaps the one before.
-  if (i < key.length && key.length >= 4) parts.push(word(key.length - 4));
-  else for (; i < key.length; i++) parts.push(`bytes[p + ${i + 1}] === ${key[i]}`);
-  return parts.join(' && ');
+/** That a comma with a key behind it is at `p`; or the brace, if that is where it is. */
+function isNext(key: Buffer, brace: string): string {
+  const [first, ...others] = wordsOf(Buffer.concat([Buffer.of(comma!), key]));
+  const [atBrace] = wordsOf(Buffer.concat([Buffer.of(openBrace!), key]));
+  const isFirst = `((b = view.getInt32(p, true)) === ${first![1]} || (b === ${atBrace![1]} && p === ${brace}))`;
+  return [isFirst, ...others.map(([at, word]) => `view.getInt32(p + ${at}, true) === ${word}`)].join(' && ');
+}
+
+/** Bytes, four at least, as words with their places; the last word overlaps the one before. */
+function wordsOf(bytes: Buffer): [number, number][] {
+  const words: [number, number][] = [];
+  for (let at = 0; at < bytes.length; at += 4) {
+    const place = Math.min(at, bytes.length - 4);
+    words.push([place, bytes.readInt32LE(place)]);
+  }
+  return words;
 }
 
 /** The exact readers of a decoder, in a form that generated text can call. */

@@ -262,24 +262,36 @@ export class JsonScanner {
 }
 
 /**
+ * Marks the bytes of a word that are a quote, a backslash, a control character or beyond ASCII; 0 when none is. Only the
+ * lowest mark is right for sure, for the subtractions borrow.
+ */
+export function specialIn(word: number): number {
+  const quotes = word ^ 0x22222222;
+  const slashes = word ^ 0x5c5c5c5c;
+  return (
+    (((quotes - 0x01010101) & ~quotes) |
+      ((slashes - 0x01010101) & ~slashes) |
+      ((word - 0x20202020) & ~word) |
+      word) &
+    0x80808080
+  );
+}
+
+/** Which byte the lowest mark is at. */
+export function firstByte(marks: number): number {
+  return (31 - Math.clz32(marks & -marks)) >> 3;
+}
+
+/**
  * The position of the closing quote when all from `from` up to it are plain ASCII characters, else -1. Looks at four bytes
- * at a time: the lowest bit set in `special` marks the first byte that is a quote, a backslash, a control character or
- * beyond ASCII (bits above it may be wrong, for the subtractions borrow).
+ * at a time.
  */
 export function plainEnd(bytes: Buffer, view: DataView, from: number, end: number): number {
   let at = from;
   for (; at + 4 <= end; at += 4) {
-    const word = view.getInt32(at, true);
-    const quotes = word ^ 0x22222222;
-    const slashes = word ^ 0x5c5c5c5c;
-    const special =
-      (((quotes - 0x01010101) & ~quotes) |
-        ((slashes - 0x01010101) & ~slashes) |
-        ((word - 0x20202020) & ~word) |
-        word) &
-      0x80808080;
+    const special = specialIn(view.getInt32(at, true));
     if (special !== 0) {
-      at += (31 - Math.clz32(special & -special)) >> 3;
+      at += firstByte(special);
       return bytes[at] === quote ? at : -1;
     }
   }

@@ -1,8 +1,7 @@
 import type { BooleanColumn, BytesColumn, DecimalColumn } from '../arrow/columns.ts';
-import { copyText } from './copy-text.ts';
 import { unusual } from './generate.ts';
 import { powersOfTen } from './json-numbers.ts';
-import { continuesNumber, minus, plainEnd, quote } from './json-scanner.ts';
+import { continuesNumber, firstByte, minus, plainEnd, quote, specialIn } from './json-scanner.ts';
 
 /**
  * What generated readers call: each reads the JSON value at `p`, which lies below `end`, into the arrays of a column and
@@ -12,8 +11,15 @@ import { continuesNumber, minus, plainEnd, quote } from './json-scanner.ts';
 const scratch = new Int32Array(2);
 
 /** An integer of 32 bits. */
-export function int(bytes: Buffer, p: number, end: number, values: Int32Array, at: number): number {
-  p = integer(bytes, p, end, scratch, 0, 1);
+export function int(
+  bytes: Buffer,
+  view: DataView,
+  p: number,
+  end: number,
+  values: Int32Array,
+  at: number,
+): number {
+  p = integer(bytes, view, p, end, scratch, 0, 1);
   if (p === unusual || scratch[1] !== scratch[0]! >> 31) return unusual;
   values[at] = scratch[0]!;
   return p;
@@ -22,6 +28,7 @@ export function int(bytes: Buffer, p: number, end: number, values: Int32Array, a
 /** An integer times `factor`, if doubles hold it exactly, its halves to `halves[at]` and `halves[at + 1]`. */
 export function integer(
   bytes: Buffer,
+  view: DataView,
   p: number,
   end: number,
   halves: Int32Array,
@@ -31,26 +38,27 @@ export function integer(
   const isNegative = bytes[p] === minus;
   if (isNegative) p++;
   const digits = p;
-  // Nine digits fit 32 bits, and so do the seven behind them.
-  const headEnd = Math.min(digits + 9, end);
-  let head = 0;
-  for (let digit: number; p < headEnd && (digit = bytes[p]! - 48) >>> 0 < 10; p++)
-    head = (head * 10 + digit) | 0;
+  const limit = Math.min(digits + 16, end);
+  let value = 0;
+  for (let four: number; p + 4 <= limit && (four = fourDigits(view.getInt32(p, true))) >= 0; p += 4)
+    value = value * 10_000 + four;
+  for (let digit: number; p < limit && (digit = bytes[p]! - 48) >>> 0 < 10; p++) value = value * 10 + digit;
   if (p === digits || (bytes[digits] === 48 && p > digits + 1)) return unusual;
-  let value = head;
-  if (p === digits + 9) {
-    const tailEnd = Math.min(digits + 16, end);
-    let tail = 0;
-    for (let digit: number; p < tailEnd && (digit = bytes[p]! - 48) >>> 0 < 10; p++)
-      tail = (tail * 10 + digit) | 0;
-    value = head * powersOfTen[p - digits - 9]! + tail;
-  }
   value *= factor;
   if (value > Number.MAX_SAFE_INTEGER || (p < end && continuesNumber(bytes[p]!))) return unusual;
   if (isNegative) value = -value;
   halves[at] = value | 0;
   halves[at + 1] = Math.floor(value / 4294967296);
   return p;
+}
+
+/** The number that four characters make, the first in the lowest byte; -1 when one of them is no digit. */
+function fourDigits(word: number): number {
+  const digits = word ^ 0x30303030;
+  // Six more than nine no longer fit four bits.
+  if (((digits | (digits + 0x06060606)) & 0xf0f0f0f0) !== 0) return -1;
+  const pairs = digits * 10 + (digits >>> 8);
+  return (pairs & 0xff) * 100 + ((pairs >>> 16) & 0xff);
 }
 
 /** The digits of the last number with a fraction as one integer, with its sign, and how many stand behind the point. */
@@ -142,6 +150,9 @@ export function boolean(
 const wordTrue = Buffer.from('true').readInt32LE();
 const wordFals = Buffer.from('fals').readInt32LE();
 
+/** Strings up to this length are looked at while they are copied. */
+const shortText = 64;
+
 /** A string of plain ASCII characters, as value `row`. */
 export function text(
   bytes: Buffer,
@@ -153,12 +164,37 @@ export function text(
 ): number {
   if (bytes[p] !== quote) return unusual;
   const start = p + 1;
+  const at = column.offsets[row]!;
+  if (at + shortText > column.data.length) column.reserveData(at + shortText);
+  const limit = Math.min(end, start + shortText);
+  const target = column.view;
+  for (let i = start; i + 4 <= limit; i += 4) {
+    const word = view.getInt32(i, true);
+    // What is copied behind the quote is overwritten by the next value.
+    target.setInt32(at + i - start, word, true);
+    const special = specialIn(word);
+    if (special === 0) continue;
+    i += firstByte(special);
+    if (bytes[i] !== quote) return unusual;
+    column.offsets[row + 1] = at + i - start;
+    return i + 1;
+  }
+  return longText(bytes, view, start, end, column, row);
+}
+
+function longText(
+  bytes: Buffer,
+  view: DataView,
+  start: number,
+  end: number,
+  column: BytesColumn,
+  row: number,
+): number {
   const close = plainEnd(bytes, view, start, end);
   if (close < 0) return unusual;
   const at = column.offsets[row]!;
-  const next = at + close - start;
-  if (next > column.data.length) column.reserveData(next);
-  column.offsets[row + 1] = next;
-  copyText(bytes, view, start, close, column, at);
+  column.reserveData(at + close - start);
+  column.data.set(bytes.subarray(start, close), at);
+  column.offsets[row + 1] = at + close - start;
   return close + 1;
 }

@@ -1,4 +1,5 @@
 import type { Columns } from '../arrow/columns.ts';
+import { gatherRows } from '../arrow/gather.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -239,7 +240,7 @@ export class LaneTable {
       if (groups.length === 1 && file.waiting.rows === 0 && isChunk(this.#rows)) {
         await file.encode(this.#rows); // all of one partition: nothing to gather
       } else {
-        file.waiting.appendRows(this.#rows, group.rows);
+        gatherRows(file.waiting, this.#rows, group.rows);
         if (isChunk(file.waiting)) await file.encode(file.waiting);
       }
       if (file.writtenBytes >= this.#fileBytesTarget) await this.#roll(group.key, file);

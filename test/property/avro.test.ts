@@ -180,21 +180,38 @@ function derived(schema: Json): Field[] {
   return fieldsFromAvro(parseAvroSchema(JSON.stringify(schema)));
 }
 
+/** A varint: of a length or a count that no record has, or just any. */
+const varint = fc
+  .oneof(
+    fc.constantFrom(2n ** 31n - 1n, 2n ** 31n, 2n ** 32n + 2n, 2n ** 63n, 2n ** 64n - 1n, 2n ** 70n),
+    fc.bigInt({ min: 0n, max: 2n ** 64n }),
+  )
+  .map((value) => {
+    const bytes: number[] = [];
+    for (; value > 127n; value >>= 7n) bytes.push(Number(value & 127n) | 128);
+    return Buffer.from([...bytes, Number(value)]);
+  });
+
 test('a damaged record is refused or is some record, and never more than its own bytes', async () => {
   await fc.assert(
     fc.asyncProperty(
       seed,
       fc.array(fc.tuple(fc.double({ min: 0, max: 0.9999, noNaN: true }), fc.nat(255)), { maxLength: 4 }),
+      fc.option(fc.tuple(fc.double({ min: 0, max: 0.9999, noNaN: true }), varint), { nil: undefined }),
       fc.double({ min: 0, max: 1.2, noNaN: true }),
-      async (from, changes, length) => {
+      async (from, changes, number, length) => {
         const made = new Schemas(seededRandom(from)).record(2);
         const target = made.targets()[1]!;
         const one = caseOf(made, target);
         const { fields, writer } = one;
         const table = await Table.of(fields, made.schema);
         for (let i = 0; i < 3; i++) {
-          const encoded = writer.toBuffer(made.value(target.type));
+          let encoded = writer.toBuffer(made.value(target.type));
           for (const [at, byte] of changes) encoded[Math.floor(at * encoded.length)] = byte;
+          if (number) {
+            const at = Math.floor(number[0] * encoded.length);
+            encoded = Buffer.concat([encoded.subarray(0, at), number[1], encoded.subarray(at + 1)]);
+          }
           const cut = Math.round(length * encoded.length);
           const record = Buffer.concat([
             encoded.subarray(0, cut),
