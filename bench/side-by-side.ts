@@ -14,12 +14,13 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Localstack } from '../test/tools/localstack.ts';
 import { python } from '../test/tools/python.ts';
-import { catchUp, progress } from './measure.ts';
+import { catchUp, progress, thousands } from './measure.ts';
 import { type Cell, chooseCells } from './side/cells.ts';
 import { type Contest, keepUp, land } from './side/contest.ts';
 import type { Contestant } from './side/contestant.ts';
 import { frazil, frazilConfig } from './side/frazil.ts';
 import { kafkaConnect } from './side/kafka-connect.ts';
+import { othersShareMax, type Usage } from './side/meter.ts';
 import { tableColumns } from './side/records.ts';
 import { printCell } from './side/report.ts';
 import { type CellResult, readResults, type Whole, writeResults } from './side/results.ts';
@@ -90,11 +91,14 @@ async function compare(cell: Cell, servers: Servers, serverPids: number[]): Prom
         await makeTopics(cell, servers, topics);
         if (batches) {
           const fill = (): Promise<void> => fillTopics(cell, servers, topics, batches);
-          result.landings.push({ contestant: name, run: await land(contest, batches, fill) });
+          const run = await land(contest, batches, fill);
+          result.landings.push({ contestant: name, run });
+          told(cell, round, name, `${thousands(run.records / run.cpuSeconds)} records per CPU-second`, run);
           if (contestant === frazil) result.cold.push(await cold(contest, batches));
         } else {
           const run = await keepUp(contest, schemaId, Number(options.rate), Number(options.seconds));
           result.latencies.push({ contestant: name, run });
+          told(cell, round, name, `p99 ${run.p99Ms.toFixed(0)} ms`, run);
         }
       } catch (error) {
         result.failures.push({ contestant: name, why: String(error) });
@@ -103,6 +107,13 @@ async function compare(cell: Cell, servers: Servers, serverPids: number[]): Prom
       await removeTopics(servers, topics).catch(() => {}); // they only take room
     }
   return result;
+}
+
+/** A line for each run: it takes a while until there are medians. */
+function told(cell: Cell, round: number, name: string, what: string, { othersShare }: Usage): void {
+  const clean = othersShare <= othersShareMax ? 'clean' : `others took ${(othersShare * 100).toFixed(0)} %`;
+  progress('');
+  console.log(`${cell.name}, round ${round}: ${name}: ${what}, ${clean}`);
 }
 
 /** frazil once more, as a job that begins with nothing and ends at the ends of the topics. */

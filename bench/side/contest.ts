@@ -6,8 +6,9 @@ import type { Cell } from './cells.ts';
 import type { Contestant, Job, Running } from './contestant.ts';
 import { checkTable, sentTimes } from './landed.ts';
 import { Meter, type Usage } from './meter.ts';
+import { cpuSecondsOf } from './processes.ts';
 import { tableColumns } from './records.ts';
-import type { Landing, Latency } from './results.ts';
+import type { Landing, Latency, Whole } from './results.ts';
 import { percentile, type Weighted } from './statistics.ts';
 import { type Batches, produceSteadily, type Servers } from './topics.ts';
 import { Warehouse } from './warehouse.ts';
@@ -72,7 +73,7 @@ const leadSeconds = 10;
 
 /** How soon records are visible that come at `rate` a second, counted over so many seconds, and what that takes. */
 export function keepUp(contest: Contest, schemaId: number, rate: number, seconds: number): Promise<Latency> {
-  return withRunning(contest, async (running, warehouse) => {
+  return withRunning(contest, async (running, warehouse, first) => {
     const { cell, servers, serverPids, topics } = contest;
     const [topic] = topics as [string];
     await running.hold();
@@ -102,6 +103,7 @@ export function keepUp(contest: Contest, schemaId: number, rate: number, seconds
       ...usage!,
       records,
       recordsPerSecond: rate,
+      first,
       p50Ms: percentile(latencies, 0.5),
       p99Ms: percentile(latencies, 0.99),
       maxMs: percentile(latencies, 1),
@@ -113,7 +115,7 @@ export function keepUp(contest: Contest, schemaId: number, rate: number, seconds
 /** Starts the contestant on new tables, warms it up, and ends it afterwards, whatever happens. */
 async function withRunning<T>(
   contest: Contest,
-  run: (running: Running, warehouse: Warehouse) => Promise<T>,
+  run: (running: Running, warehouse: Warehouse, first: Whole) => Promise<T>,
 ): Promise<T> {
   const { cell, contestant, servers, topics, warmUp } = contest;
   const folder = mkdtempSync(join(tmpdir(), 'frazil-bench-'));
@@ -123,9 +125,15 @@ async function withRunning<T>(
     for (const table of [warmUp.topic, ...topics])
       await warehouse.create(table, tableColumns(cell), cell.partitionBy);
     const job: Job = { cell, servers, warmUp: warmUp.topic, topics, warehouse, folder };
+    const startedAt = performance.now();
     running = await contestant.start(job);
+    await watch(running, warehouse, () => warehouse.rows([warmUp.topic]) > 0);
+    const first = {
+      seconds: (performance.now() - startedAt) / 1000,
+      cpuSeconds: cpuSecondsOf(running.pids),
+    };
     await watch(running, warehouse, () => warehouse.rows([warmUp.topic]) >= warmUp.records);
-    return await run(running, warehouse);
+    return await run(running, warehouse, first);
   } finally {
     await running?.stop();
     warehouse.close();

@@ -41,6 +41,8 @@ export interface LatencyMedians {
   readonly maxMs: number;
   readonly cores: number;
   readonly peakBytes: number;
+  readonly firstSeconds: number;
+  readonly firstCpuSeconds: number;
   readonly runs: number;
   readonly clean: number;
 }
@@ -88,6 +90,8 @@ export function latencyMedians({ latencies }: CellResult): LatencyMedians[] {
       maxMs: of((run) => run.maxMs),
       cores: of((run) => run.cpuSeconds / run.seconds),
       peakBytes: of((run) => run.peakBytes),
+      firstSeconds: of((run) => run.first.seconds),
+      firstCpuSeconds: of((run) => run.first.cpuSeconds),
       runs: runs.length,
       clean: runs.filter(isClean).length,
     };
@@ -160,6 +164,8 @@ export const latencyHead: readonly string[] = [
   'cores',
   "of frazil's",
   'peak RSS MiB',
+  'first record',
+  'CPU until then',
   'clean',
 ];
 
@@ -174,6 +180,8 @@ export function latencyRows(result: CellResult): Table {
     its.cores.toFixed(3),
     ours === undefined || its === ours ? '' : `${(its.cores / ours.cores).toFixed(1)}x`,
     mib(its.peakBytes),
+    `${its.firstSeconds.toFixed(1)} s`,
+    `${its.firstCpuSeconds.toFixed(1)} s`,
     cleanly(its.clean, its.runs),
   ]);
 }

@@ -23,10 +23,12 @@ export interface Latency extends Usage {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
+  /** From the start of its first process until the first records of the warm-up were visible. */
+  readonly first: Whole;
   readonly snapshots: number;
 }
 
-/** From the start of a process to its end, everything counted. */
+/** From the start of a process, everything counted. */
 export interface Whole {
   readonly seconds: number;
   readonly cpuSeconds: number;

@@ -4,7 +4,7 @@ import { cells } from '../../../bench/side/cells.ts';
 import { blocksOf, fillPage } from '../../../bench/side/page.ts';
 import { plotBars } from '../../../bench/side/plot.ts';
 import { landingMedians, landingRows } from '../../../bench/side/report.ts';
-import type { CellResult, Landing, Results } from '../../../bench/side/results.ts';
+import type { CellResult, Landing, Latency, Results } from '../../../bench/side/results.ts';
 
 const landing = (cpuSeconds: number, othersShare = 0): Landing => ({
   seconds: 10,
@@ -35,7 +35,29 @@ const result: CellResult = {
   cold: [{ whole: { seconds: 4, cpuSeconds: 3 }, start: { seconds: 1, cpuSeconds: 1 } }],
   failures: [],
 };
-const results: Results = { machine: 'a machine', versions: { frazil: 'frazil 0' }, cells: { avro: result } };
+const latency = (p99Ms: number, cpuSeconds: number): Latency => ({
+  ...landing(cpuSeconds),
+  recordsPerSecond: 5_000,
+  p50Ms: 500,
+  p99Ms,
+  maxMs: 2_000,
+  first: { seconds: 3, cpuSeconds: 2 },
+});
+const steady: CellResult = {
+  ...result,
+  cell: cells.find(({ kind }) => kind === 'latency')!,
+  landings: [],
+  latencies: [
+    { contestant: 'kafka-connect', run: latency(1_200, 4) },
+    { contestant: 'frazil', run: latency(900, 0.5) },
+  ],
+  cold: [],
+};
+const results: Results = {
+  machine: 'a machine',
+  versions: { frazil: 'frazil 0' },
+  cells: { avro: result, 'latency-1s': steady },
+};
 
 test('medians of each contestant, frazil first; time spent waiting is no work; a run beside others is not clean', () => {
   const [ours, theirs] = landingMedians(result);
@@ -75,6 +97,11 @@ test('docs/performance.md has a place for everything that is measured', () => {
   const page = readFileSync(new URL('../../../docs/performance.md', import.meta.url), 'utf8');
   const filled = fillPage(page, blocksOf(results));
   expect(filled).toContain('| **Avro**: frazil | 1,000,000 |');
+  expect(filled).toContain(
+    '| **JSON, 1 s commits**: frazil | 500 | 900 | 2000 | 0.050 |  | 200 | 3.0 s | 2.0 s | yes |',
+  );
+  expect(filled).toContain('| Kafka Connect | 500 | 1200 | 2000 | 0.400 | 8.0x |');
+  expect(filled).toContain('- JSON, 1 s commits (`latency-1s`): 5,000 records/s, 2026-11-23 18:00 UTC');
   expect(filled).toContain('| Avro | 666,667 | 1,000,000 | 500,000 | 1.0 s | 1.0 s |');
   expect(filled).toContain(
     '- Avro (`avro`): 2,000,000 records of 80 bytes, 2026-11-23 18:00 UTC, others took up to 20 %',
