@@ -1,7 +1,7 @@
 # frazil: `make demo` and `make test` need nothing but npm, Java 17+ with Maven, and Python 3.
 # Each target sets up what it needs, on a fresh clone and again later.
 
-.PHONY: help demo demo-aws test check build sim chaos soak bench bench-catalogs bench-commits bench-decode bench-parquet bench-source bench-verify clean
+.PHONY: help demo demo-aws test check build sim chaos soak bench bench-page bench-parts bench-catalogs bench-commits bench-decode bench-parquet bench-source bench-verify clean
 .DEFAULT_GOAL := help
 
 # The project brings its own Node, from npm.
@@ -57,7 +57,14 @@ chaos: build ## real parts, killed, frozen, cut off and filled up for a while; e
 	@localstack/need
 	@$(node) test/chaos/run.ts $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-bench: build ## throughput, CPU and memory on a real Kafka (orders=N); quiet machine, some minutes
+bench: build ## frazil beside Kafka Connect, in one run: cells=avro,json,...|all records=N rounds=N; quiet machine, some 20 minutes
+	@localstack/need java mvn python3
+	@$(node) bench/side-by-side.ts $(if $(cells),--cells $(cells)) $(if $(records),--records $(records)) $(if $(rounds),--rounds $(rounds))
+
+bench-page: node_modules/.ready ## what `make bench` has found goes into docs/performance.md
+	@$(node) bench/page.ts
+
+bench-parts: build ## frazil alone on a real Kafka, whole and part by part (orders=N); quiet machine, some minutes
 	@localstack/need java mvn python3
 	@$(node) bench/orders.ts $(if $(orders),--orders $(orders))
 
