@@ -1,7 +1,7 @@
 # frazil: `make demo` and `make test` need nothing but npm, Java 17+ with Maven, and Python 3.
 # Each target sets up what it needs, on a fresh clone and again later.
 
-.PHONY: help demo demo-aws test check build sim chaos soak bench bench-catalogs bench-source bench-verify clean
+.PHONY: help demo demo-aws test check build sim chaos soak bench bench-catalogs bench-commits bench-source bench-verify clean
 .DEFAULT_GOAL := help
 
 # The project brings its own Node, from npm.
@@ -64,6 +64,9 @@ bench: build ## throughput, CPU and memory on a real Kafka (orders=N); quiet mac
 bench-catalogs: build ## commits a second of each catalog, alone and eight at one table (commits=N)
 	@localstack/need
 	@$(node) bench/catalogs.ts $(if $(commits),--commits $(commits))
+
+bench-commits: build ## what a commit costs on a table of up to 10,000 snapshots and 100,000 files (snapshots=N,N)
+	@$(node) bench/commits.ts $(if $(snapshots),--snapshots $(snapshots))
 
 bench-source: build ## records from Kafka beside other clients, in one run (records=N)
 	@localstack/need

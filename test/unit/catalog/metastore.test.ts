@@ -288,3 +288,24 @@ test('a table that is dropped while it is made may be made again', async () => {
   const catalog = catalogOver({ ...pointers, insert: async () => false });
   await expect(catalog.create(orders, creation())).rejects.toThrow(TransientError);
 });
+
+test('metadata is read once: not again while the table stays where it is, nor after a commit of ours', async () => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const [catalog, others] = [catalogOver(pointers, store), catalogOver(pointers, store)];
+  await catalog.create(orders, creation());
+  const reads: string[] = [];
+  const get = store.get.bind(store);
+  store.get = (location) => {
+    reads.push(location);
+    return get(location);
+  };
+  const load = async (): Promise<Table> => (await catalog.load(orders))!;
+  expect((await commitSnapshot(catalog, await load(), 1n)).type).toBe('applied');
+  expect(await load()).toEqual(await others.load(orders));
+  expect(reads.splice(0)).toHaveLength(1);
+  expect((await commitSnapshot(others, await load(), 2n)).type).toBe('applied');
+  expect((await load()).metadata.snapshots).toHaveLength(2);
+  expect(await load()).toEqual(await others.load(orders));
+  expect(reads).toHaveLength(1);
+});
