@@ -151,7 +151,19 @@ export class MetastoreCatalog implements Catalog {
     if (outcome.type !== 'applied') return { type: outcome.type, reason: outcome.reason };
     const table = { identifier: base.identifier, metadataLocation: location, metadata };
     this.#known.set(formatIdentifier(base.identifier), table);
+    this.#prune(base.metadata, metadata);
     return { type: 'applied', table };
+  }
+
+  /**
+   * Deletes the metadata versions that an applied commit has put out of the log, where the table asks for it (Java
+   * `CatalogUtil.deleteRemovedMetadataFiles`). Nobody waits for it: an orphan more is no harm.
+   */
+  #prune(before: TableMetadata, after: TableMetadata): void {
+    if (after.properties['write.metadata.delete-after-commit.enabled'] !== 'true') return;
+    const kept = new Set(after['metadata-log'].map((entry) => entry['metadata-file']));
+    for (const { 'metadata-file': file } of before['metadata-log'])
+      if (!kept.has(file)) void this.#deleteQuietly(file);
   }
 
   async drop(identifier: TableIdentifier): Promise<boolean> {

@@ -8,7 +8,7 @@ import {
 } from './avro-file.ts';
 import type { DataFile } from './data-file.ts';
 import type { PartitionSpec } from './partition-spec.ts';
-import { toSingleValue } from './single-value.ts';
+import { fromSingleValue, toSingleValue } from './single-value.ts';
 import type { PartitionValue } from './transforms.ts';
 import type { PrimitiveType } from './types.ts';
 
@@ -235,6 +235,21 @@ function summarize(type: PrimitiveType, values: readonly PartitionValue[]): Fiel
     containsNan: floating ? values.some(isNan) : false,
     lowerBound: ordered.length === 0 ? null : toSingleValue(type, ordered[0]!),
     upperBound: ordered.length === 0 ? null : toSingleValue(type, ordered.at(-1)!),
+  };
+}
+
+/** What several manifests together hold in one partition field. */
+export function joinSummaries(type: PrimitiveType, summaries: readonly FieldSummary[]): FieldSummary {
+  const nans = summaries.map(({ containsNan }) => containsNan);
+  const bound = (name: 'lowerBound' | 'upperBound'): Uint8Array[] =>
+    summaries
+      .flatMap(({ [name]: bytes }) => (bytes === null ? [] : [bytes]))
+      .sort((a, b) => comparePartitionValues(fromSingleValue(type, a), fromSingleValue(type, b)));
+  return {
+    containsNull: summaries.some(({ containsNull }) => containsNull),
+    containsNan: nans.includes(true) ? true : nans.includes(null) ? null : false,
+    lowerBound: bound('lowerBound')[0] ?? null,
+    upperBound: bound('upperBound').at(-1) ?? null,
   };
 }
 

@@ -10,9 +10,10 @@ import type { AssignedPartition, CommittedOffset, Source } from '../kafka/source
 import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 import { type Origin, sameTopic, type TopicIdentity, topicIdentity } from './claims.ts';
 import { decideRollback, type Ledger, resolveLedger } from './ledger.ts';
+import { callTimeoutMs } from './manifests.ts';
 import type { SinkOptions, TableOptions } from './options.ts';
 import { creationOf } from './plan.ts';
-import { callTimeoutMs, loadTable, sameTable } from './table-commit.ts';
+import { loadTable, sameTable } from './table-commit.ts';
 
 /** Where a table takes a topic-partition up. */
 export interface Position {

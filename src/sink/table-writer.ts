@@ -108,6 +108,8 @@ export class TableWriter {
   readonly opening: Map<TopicPartitionKey, AssignedPartition> = new Map();
   /** When the table was last seen to agree with us: by a commit, or by looking. */
   seenAtMs = 0;
+  /** Manifests of the table that cannot be merged with others. */
+  readonly unmergeable: Set<string> = new Set();
   rows = 0;
   bytes = 0;
   #oldestAtMs: number | undefined;

@@ -61,6 +61,12 @@ export interface Features {
   /** Logs are cut by unclean elections. */
   readonly truncations: boolean;
   readonly onTruncation: 'halt' | 'skip';
+  /** How many manifests are merged into one, the new one counted; 0: as many as no world has. */
+  readonly mergedManifests: number;
+  /** Metadata versions that fall out of the log are deleted. */
+  readonly pruned: boolean;
+  /** How large a merged manifest gets; 0: larger than any here. */
+  readonly manifestBytes: number;
   readonly growth: boolean;
   /** The group forgets its offsets. */
   readonly amnesia: boolean;
@@ -144,6 +150,9 @@ export function drawFeatures(seed: number): Features {
     doubled: has(0.2),
     truncations: has(0.12),
     onTruncation: policy('skip', 'halt'),
+    mergedManifests: has(0.5) ? 2 + random.below(4) : 0,
+    manifestBytes: has(0.3) ? 5_000 + random.below(10_000) : 0,
+    pruned: has(0.3),
   };
   return { ...drawn, truncations: drawn.truncations && canBeCut(drawn) };
 }

@@ -49,6 +49,9 @@ const plain: Partial<Features> = {
   longSleep: false,
   expiry: false,
   doubled: false,
+  mergedManifests: 0,
+  manifestBytes: 0,
+  pruned: false,
 };
 
 /** No more worlds than this are tried. */

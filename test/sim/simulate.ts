@@ -229,11 +229,21 @@ function tableOptions(table: string, topics: string[], features: Features): Tabl
     partitionBy: [],
     metadataColumns: true,
     keyColumn: undefined,
-    properties: { 'write.metadata.previous-versions-max': '3' },
+    properties: {
+      'write.metadata.previous-versions-max': '3',
+      ...(features.pruned ? { 'write.metadata.delete-after-commit.enabled': 'true' } : {}),
+      ...property('commit.manifest.min-count-to-merge', features.mergedManifests),
+      ...property('commit.manifest.target-size-bytes', features.manifestBytes),
+    },
     value: valueFormat(features),
     key: { format: 'bytes' },
     onError: features.onError,
     onTombstone: features.onTombstone,
     onRollback: features.onRollback,
   };
+}
+
+function property(name: string, value: number | undefined): Record<string, string> {
+  // Worlds that were kept before there was such a property are without.
+  return !value ? {} : { [name]: String(value) };
 }
