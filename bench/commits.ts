@@ -1,10 +1,12 @@
 /**
  * What a commit costs as its table grows old: CPU of this process, and what goes over the wire.
  *
- *   node bench/commits.ts [--snapshots 1,100,1000,10000] [--files 100000] [--only SQLite,Glue,REST] [--commits 20]
+ *   node bench/commits.ts [--snapshots 1,100,1000,10000] [--files 100000] [--only SQLite,Glue,REST] [--commits 100] [--unmerged]
  *
- * The table has so many snapshots of this pipeline, each of which added a manifest of ten files, up to so many files.
- * Objects are in memory; Glue and the REST server are doubles in this process, whose own time is taken off.
+ * The table has so many snapshots of this pipeline, each of which added a manifest of ten files, up to so many files. What
+ * is measured are the commits after those that merge these manifests; with --unmerged the table wants no merging. A
+ * hundred commits have one merge among them. Objects are in memory; Glue and the REST server are doubles in this process,
+ * whose own time is taken off.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,7 +47,8 @@ const { values } = parseArgs({
     snapshots: { type: 'string', default: '1,100,1000,10000' },
     files: { type: 'string', default: '100000' },
     only: { type: 'string' },
-    commits: { type: 'string', default: '20' },
+    commits: { type: 'string', default: '100' },
+    unmerged: { type: 'boolean', default: false },
   },
 });
 const commits = Number(values.commits);
@@ -142,7 +145,7 @@ async function agedTable(store: MemoryStore, count: number): Promise<TableMetada
     location: 'memory://wh/shop/orders',
     fields: columns.map((name) => ({ id: 0, name, required: false, type: { kind: 'string' } })),
     spec: () => unpartitioned,
-    properties: {},
+    properties: { 'commit.manifest-merge.enabled': String(!values.unmerged) },
     nowMs: Date.now() - count * 1_000,
   });
   const names = ledgerNames(pipeline);
@@ -354,13 +357,15 @@ for (const [name, open] of Object.entries(kinds)) {
   for (const count of values.snapshots.split(',').map(Number)) {
     const store = new CountingStore();
     const opened = await open(store, await agedTable(store, count));
-    await commitOn(opened, store, count, 3);
+    // Each commit merges 256 of them at most.
+    const warmUp = 3 + (values.unmerged ? 0 : Math.ceil(count / 250));
+    await commitOn(opened, store, count, warmUp);
     Object.assign(store, { gets: 0, puts: 0, readBytes: 0, writtenBytes: 0 });
     Object.assign(opened.wire, { readBytes: 0, writtenBytes: 0 });
     opened.server.seconds = 0;
     let longestMs = 0;
     const cost = await costOf(async () => {
-      longestMs = await commitOn(opened, store, count + 3, commits);
+      longestMs = await commitOn(opened, store, count + warmUp, commits);
     });
     const head = branchHead((await opened.catalog.load(identifier))!.metadata, 'main')!;
     const { 'manifests-kept': kept, 'total-data-files': files } = head.summary;

@@ -29,7 +29,7 @@ const topicsMax = 100;
  * time) is put into a mailbox as an event; the loop handles one event after the other without waiting, then looks once at
  * everything and starts what is due. All state is in the context and the table writers; all effects are ports.
  *
- * Where the invariants are kept: I1, I4, I7, I9 table-commit.ts and claims.ts; I2, I5, I10 table-writer.ts; I3
+ * Where the invariants are kept: I1, I4, I7, I9 table-commit.ts, manifest-merge.ts and claims.ts; I2, I5, I10 table-writer.ts; I3
  * assignment.ts (`mirrorOffsets`); I6 budget.ts; I8 the deadlines and policies of every call.
  */
 export class Sink {

@@ -63,9 +63,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the manifest is written anew for each attempt (I7)',
     file: 'sink/table-commit.ts',
-    find: 'const prepared = await stageAttempt({ flush, manifest, snapshotId,',
+    find: '{ flush, manifest, merge, snapshotId, attempt, table, isAsked },',
     replace:
-      'const again = attempt > 1 && flush.files.length > 0 ? await writeFlushManifest({ ...flush, id: flush.id + attempt }, ports) : manifest; const prepared = await stageAttempt({ flush, manifest: again, snapshotId,',
+      '{ flush, manifest: attempt > 1 && flush.files.length > 0 ? await writeFlushManifest({ ...flush, id: flush.id + attempt }, ports) : manifest, merge, snapshotId, attempt, table, isAsked },',
   },
   {
     name: 'no copy of the ledger in a property (I2)',
@@ -283,7 +283,7 @@ export const found: readonly (Mutant & { readonly kept: string })[] = [
     find: 'const ledger = (table && ledgerOf(table, writer.options, pipeline, mainBranch)) ?? emptyLedger;',
     replace:
       "if (table && (await import('./ledger.ts')).resolveLedger(table.metadata, pipeline, mainBranch).type === 'rolledBack') return false; const ledger = (table && ledgerOf(table, writer.options, pipeline, mainBranch)) ?? emptyLedger;",
-    kept: 'seed-1264.json',
+    kept: 'seed-22.json',
   },
   {
     name: 'a table that is to be made waits for records that retention has taken',

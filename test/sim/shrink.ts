@@ -51,6 +51,9 @@ const plain: Partial<Features> = {
   expiry: false,
   doubled: false,
   laneDeaths: false,
+  mergedManifests: 0,
+  manifestBytes: 0,
+  pruned: false,
 };
 
 /** No more worlds than this are tried. */

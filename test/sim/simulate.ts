@@ -244,6 +244,7 @@ function tableOptions(table: string, topics: string[], features: Features): Tabl
   };
 }
 
-function property(name: string, value: number): Record<string, string> {
-  return value === 0 ? {} : { [name]: String(value) };
+function property(name: string, value: number | undefined): Record<string, string> {
+  // Worlds that were kept before there was such a property are without.
+  return !value ? {} : { [name]: String(value) };
 }
