@@ -86,23 +86,25 @@ ${this.#lines(read, row)}
   /** A value, or null. */
   #slot(shape: Shape | undefined, type: Type, required: boolean, column: Column, row: string): string[] {
     const isPresent = present(column, this.text.column(column), row);
-    const fast = isPrimitive(type) ? this.#fast(type, column, this.text.column(column), row) : undefined;
-    const others = isPrimitive(type)
-      ? [...this.#exactly(type, column, row), ...isPresent]
-      : this.#nested(shape, type, column, row, isPresent);
+    if (isPrimitive(type)) {
+      const read = valueReader(this.#c, type, column, '');
+      const leaf = this.text.constant({ column, required, read } satisfies Leaf);
+      const fast = this.#fast(type, column, this.text.column(column), row) ?? 'unusual';
+      const usual = isPresent.map((line) => `\nelse ${line}`).join('');
+      return [
+        `at = p;\np = ${fast};\nif (p === unusual) p = other(${leaf}, bytes, view, at, end, ${row});${usual}`,
+      ];
+    }
+    const read = this.#nested(shape, type, column, row, isPresent);
     const nothing = required ? ['return unusual;'] : absent(this.text, column, row, this.appended);
-    const nullOrOther = `if (view.getInt32(at, true) === ${Buffer.from('null').readInt32LE()}) {
-  p = at + 4;
+    return [
+      `if (view.getInt32(p, true) === ${wordNull}) {
+  p += 4;
 ${this.#lines(nothing, row)}
 } else {
-${this.#lines(others, row)}
-}`;
-    if (!fast) return [`at = p;\n${nullOrOther}`];
-    const usual =
-      isPresent.length === 0
-        ? `if (p === unusual) `
-        : `if (p !== unusual) {\n${this.#lines(isPresent, row)}\n} else `;
-    return [`at = p;\np = ${fast};\n${usual}${nullOrOther}`];
+${this.#lines(read, row)}
+}`,
+    ];
   }
 
   #nested(
@@ -119,12 +121,6 @@ ${this.#lines(others, row)}
       return [...this.object(shape, type.fields, (column as StructColumn).children, row), ...isPresent];
     const list = this.#list(shape, type.element, type.elementRequired, column as ListColumn, row);
     return list ? [...list, ...isPresent] : [this.#readBy(type, column)];
-  }
-
-  /** Has the exact reader read a value that is not null. */
-  #exactly(type: PrimitiveType, column: Column, row: string): string[] {
-    const exact = this.text.constant(valueReader(this.#c, type, column, ''));
-    return [`p = exactly(${exact}, ${this.text.column(column)}, bytes, view, at, end, ${row});`];
   }
 
   #fast(type: PrimitiveType, column: Column, name: string, row: string): string | undefined {
@@ -191,11 +187,11 @@ ${this.text.column(column)}.offsets[${row} + 1] = ${element}.length;`,
   }
 }
 
-/** That a comma with a key behind it is at `p`; or the brace, if that is where it is. */
+/** That at `p` there is a comma with a key behind it; the brace and the key, if that is where the brace must be. */
 function isNext(key: Buffer, brace: string): string {
   const [first, ...others] = wordsOf(Buffer.concat([Buffer.of(comma!), key]));
   const [atBrace] = wordsOf(Buffer.concat([Buffer.of(openBrace!), key]));
-  const isFirst = `((b = view.getInt32(p, true)) === ${first![1]} || (b === ${atBrace![1]} && p === ${brace}))`;
+  const isFirst = `view.getInt32(p, true) === (p === ${brace} ? ${atBrace![1]} : ${first![1]})`;
   return [isFirst, ...others.map(([at, word]) => `view.getInt32(p + ${at}, true) === ${word}`)].join(' && ');
 }
 
@@ -229,21 +225,33 @@ function callsTo({ s }: ReaderContext): Record<string, unknown> {
     /** Reads a value into a column that counts it. */
     readBy: (read: Read, bytes: Buffer, view: DataView, p: number, end: number) =>
       at(bytes, view, p, end, read),
-    /** Reads a value that is not null into a column without lists, at `row`, which is not counted yet. */
-    exactly: (
-      read: Read,
-      column: Column,
+    /** Reads a value that may be null and that no function of json-values.ts has read, at `row`, which is not counted yet. */
+    other: (
+      { column, required, read }: Leaf,
       bytes: Buffer,
       view: DataView,
       p: number,
       end: number,
       row: number,
     ) => {
-      const counted = column.length;
+      const { length, nullCount } = column;
+      const isNull = p < end && view.getInt32(p, true) === wordNull;
+      if (isNull && required) return unusual;
       column.length = row;
-      const behind = at(bytes, view, p, end, read);
-      column.length = counted;
+      if (isNull) column.appendNull();
+      const behind = isNull ? p + 4 : at(bytes, view, p, end, read);
+      column.length = length;
+      column.nullCount = nullCount;
       return behind;
     },
   };
 }
+
+/** A value that is neither an object nor an array, as its exact reader takes it. */
+interface Leaf {
+  column: Column;
+  required: boolean;
+  read: Read;
+}
+
+const wordNull = Buffer.from('null').readInt32LE();

@@ -103,27 +103,19 @@ describe('the text of a generated reader', () => {
       function part0(bytes, view, p, end, row) {
         let b = 0, at = 0;
         v0 = p;
-        if (p + 8 < end && ((b = view.getInt32(p, true)) === 1634607660 || (b === 1634607739 && p === v0)) && view.getInt32(p + 4, true) === 975332717) {
+        if (p + 8 < end && view.getInt32(p, true) === (p === v0 ? 1634607739 : 1634607660) && view.getInt32(p + 4, true) === 975332717) {
           p += 8;
           at = p;
           p = text(bytes, view, p, end, c0, row);
-          if (p !== unusual) {
-            c0.validity[row >> 3] |= 1 << (row & 7);
-          } else if (view.getInt32(at, true) === 1819047278) {
-            p = at + 4;
-            c0.offsets[row + 1] = c0.offsets[row];
-          } else {
-            p = exactly(k1, c0, bytes, view, at, end, row);
-            c0.validity[row >> 3] |= 1 << (row & 7);
-          }
+          if (p === unusual) p = other(k1, bytes, view, at, end, row);
+          else c0.validity[row >> 3] |= 1 << (row & 7);
         } else {
           c0.offsets[row + 1] = c0.offsets[row];
         }
-        if (p + 9 < end && ((b = view.getInt32(p, true)) === 1948393516 || (b === 1948393595 && p === v0)) && view.getInt32(p + 4, true) === 577988449 && view.getInt32(p + 5, true) === 975336295) {
+        if (p + 9 < end && view.getInt32(p, true) === (p === v0 ? 1948393595 : 1948393516) && view.getInt32(p + 4, true) === 577988449 && view.getInt32(p + 5, true) === 975336295) {
           p += 9;
-          at = p;
-          if (view.getInt32(at, true) === 1819047278) {
-            p = at + 4;
+          if (view.getInt32(p, true) === 1819047278) {
+            p += 4;
             c2.offsets[row + 1] = c2.offsets[row];
           } else {
             if (bytes[p++] !== 91) return unusual;
@@ -131,22 +123,16 @@ describe('the text of a generated reader', () => {
             else for (;;) {
               const at_c3 = c3.length;
               if (at_c3 >= c3.capacity) c3.reserve(at_c3 * 2);
-              at = p;
-              if (view.getInt32(at, true) === 1819047278) {
-                p = at + 4;
+              if (view.getInt32(p, true) === 1819047278) {
+                p += 4;
                 return unusual;
               } else {
                 v1 = p;
-                if (p + 6 < end && ((b = view.getInt32(p, true)) === 1952522796 || (b === 1952522875 && p === v1)) && view.getInt32(p + 2, true) === 975336545) {
+                if (p + 6 < end && view.getInt32(p, true) === (p === v1 ? 1952522875 : 1952522796) && view.getInt32(p + 2, true) === 975336545) {
                   p += 6;
                   at = p;
                   p = integer(bytes, view, p, end, c4.halves, at_c3 * 2, 1000);
-                  if (p === unusual) if (view.getInt32(at, true) === 1819047278) {
-                    p = at + 4;
-                    return unusual;
-                  } else {
-                    p = exactly(k5, c4, bytes, view, at, end, at_c3);
-                  }
+                  if (p === unusual) p = other(k5, bytes, view, at, end, at_c3);
                 } else {
                   return unusual;
                 }
@@ -166,16 +152,11 @@ describe('the text of a generated reader', () => {
         } else {
           c2.offsets[row + 1] = c2.offsets[row];
         }
-        if (p + 6 < end && ((b = view.getInt32(p, true)) === 1684611628 || (b === 1684611707 && p === v0)) && view.getInt32(p + 2, true) === 975332457) {
+        if (p + 6 < end && view.getInt32(p, true) === (p === v0 ? 1684611707 : 1684611628) && view.getInt32(p + 2, true) === 975332457) {
           p += 6;
           at = p;
           p = integer(bytes, view, p, end, c6.halves, row * 2, 1);
-          if (p === unusual) if (view.getInt32(at, true) === 1819047278) {
-            p = at + 4;
-            return unusual;
-          } else {
-            p = exactly(k7, c6, bytes, view, at, end, row);
-          }
+          if (p === unusual) p = other(k7, bytes, view, at, end, row);
         } else {
           return unusual;
         }
