@@ -16,7 +16,7 @@ import { Localstack } from '../test/tools/localstack.ts';
 import { python } from '../test/tools/python.ts';
 import { catchUp, progress, thousands } from './measure.ts';
 import { type Cell, chooseCells } from './side/cells.ts';
-import { type Contest, keepUp, land } from './side/contest.ts';
+import { breakOff, type Contest, keepUp, land } from './side/contest.ts';
 import type { Contestant } from './side/contestant.ts';
 import { flink } from './side/flink.ts';
 import { frazil, frazilConfig } from './side/frazil.ts';
@@ -147,9 +147,13 @@ async function job({ cell, servers }: Contest, topics: readonly string[], record
 const results = readResults();
 progress('installing what is needed');
 for (const contestant of contestants) await contestant.install();
-const stack = await Localstack.start(['kafka', 'registry']);
+const starting = Localstack.start(['kafka', 'registry']);
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => void stack.stop().finally(() => process.exit(130)));
+  process.once(signal, async () => {
+    await Promise.allSettled([breakOff(), starting.then((started) => started.stop())]);
+    process.exit(130);
+  });
+const stack = await starting;
 let failed = false;
 try {
   const servers = { brokers: stack.env['FRAZIL_BROKERS']!, registry: stack.env['FRAZIL_REGISTRY']! };

@@ -51,8 +51,10 @@ class Jobs implements Running {
   }
 
   async start(): Promise<void> {
-    this.#process = spawn(program, { stdio: ['pipe', 'pipe', openSync(this.#log, 'a')] });
-    createInterface({ input: this.#process.stdout! }).on('line', (line) => this.#answers.push(line));
+    const flink = spawn(program, { stdio: ['pipe', 'pipe', openSync(this.#log, 'a')] });
+    process.once('exit', () => flink.kill('SIGKILL'));
+    this.#process = flink;
+    createInterface({ input: flink.stdout! }).on('line', (line) => this.#answers.push(line));
     await this.#answered('ready');
     await this.#run([this.#job.warmUp], 1_000);
   }
