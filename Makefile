@@ -1,7 +1,7 @@
 # frazil: `make demo` and `make test` need nothing but npm, Java 17+ with Maven, and Python 3.
 # Each target sets up what it needs, on a fresh clone and again later.
 
-.PHONY: help demo demo-aws test check build sim chaos soak bench bench-page bench-parts bench-catalogs bench-commits bench-decode bench-parquet bench-source bench-verify clean
+.PHONY: help demo demo-aws test check build sim chaos soak bench bench-long bench-page bench-parts bench-catalogs bench-commits bench-decode bench-parquet bench-source bench-verify clean
 .DEFAULT_GOAL := help
 
 # The project brings its own Node, from npm.
@@ -57,9 +57,16 @@ chaos: build ## real parts, killed, frozen, cut off and filled up for a while; e
 	@localstack/need
 	@$(node) test/chaos/run.ts $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-bench: build ## frazil beside Kafka Connect, in one run: cells=avro,json,...|all records=N rounds=N; quiet machine, some 20 minutes
+# What the bench is told: cells=avro,json,...|all records=N rounds=N
+bench_options = $(if $(cells),--cells $(cells)) $(if $(records),--records $(records)) $(if $(rounds),--rounds $(rounds))
+
+bench: build ## frazil beside Kafka Connect in one run (cells=avro,json,...|all records=N rounds=N); quiet machine, 20 minutes
 	@localstack/need java mvn python3
-	@$(node) bench/side-by-side.ts $(if $(cells),--cells $(cells)) $(if $(records),--records $(records)) $(if $(rounds),--rounds $(rounds))
+	@$(node) bench/side-by-side.ts $(bench_options)
+
+bench-long: build ## the same with Flink
+	@localstack/need java mvn python3
+	@$(node) bench/side-by-side.ts --contestants frazil,kafka-connect,flink $(bench_options)
 
 bench-page: node_modules/.ready ## what `make bench` has found goes into docs/performance.md
 	@$(node) bench/page.ts

@@ -1,9 +1,9 @@
 /**
- * frazil beside Kafka Connect: the same topics on the same broker, the same kind of catalog, the same tables, one after the
+ * frazil beside Kafka Connect, and Flink where it is named: the same topics on the same broker, the same kind of catalog, the same tables, one after the
  * other, in turns. What is measured and how: docs/performance.md.
  *
  *   node bench/side-by-side.ts [--cells avro,json,avro-day,latency-1s | all] [--records 2000000] [--rounds 3]
- *     [--contestants frazil,kafka-connect] [--warm-up 500000] [--rate 5000] [--seconds 30]
+ *     [--contestants frazil,kafka-connect,flink] [--warm-up 500000] [--rate 5000] [--seconds 30]
  *
  * Results are kept in bench/results/bench.json, those of cells that were not run as they were; bench/page.ts puts them
  * into the page. Ends with exit code 1 when a run has failed.
@@ -16,8 +16,9 @@ import { Localstack } from '../test/tools/localstack.ts';
 import { python } from '../test/tools/python.ts';
 import { catchUp, progress, thousands } from './measure.ts';
 import { type Cell, chooseCells } from './side/cells.ts';
-import { type Contest, keepUp, land } from './side/contest.ts';
+import { breakOff, type Contest, keepUp, land } from './side/contest.ts';
 import type { Contestant } from './side/contestant.ts';
+import { flink } from './side/flink.ts';
 import { frazil, frazilConfig } from './side/frazil.ts';
 import { kafkaConnect } from './side/kafka-connect.ts';
 import { othersShareMax, type Usage } from './side/meter.ts';
@@ -47,7 +48,7 @@ const { values: options } = parseArgs({
   },
 });
 const cells = chooseCells(options.cells);
-const known = [frazil, kafkaConnect];
+const known = [frazil, kafkaConnect, flink];
 const contestants = options.contestants.split(',').map((name): Contestant => {
   const contestant = known.find((one) => one.name === name);
   if (!contestant)
@@ -146,9 +147,13 @@ async function job({ cell, servers }: Contest, topics: readonly string[], record
 const results = readResults();
 progress('installing what is needed');
 for (const contestant of contestants) await contestant.install();
-const stack = await Localstack.start(['kafka', 'registry']);
+const starting = Localstack.start(['kafka', 'registry']);
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => void stack.stop().finally(() => process.exit(130)));
+  process.once(signal, async () => {
+    await Promise.allSettled([breakOff(), starting.then((started) => started.stop())]);
+    process.exit(130);
+  });
+const stack = await starting;
 let failed = false;
 try {
   const servers = { brokers: stack.env['FRAZIL_BROKERS']!, registry: stack.env['FRAZIL_REGISTRY']! };

@@ -55,6 +55,7 @@ export const cells: readonly Cell[] = [
   ...both('-day', ', by day', { partitionBy: ['day(created_at)'] }),
   ...both('-bucket', ', bucket(16)', { partitionBy: ['bucket(16, customer_id)'] }),
   ...both('-zstd', ', zstd topic', { codec: 'zstd' }),
+  ...both('-1s', ', 1 s commits', { commitMs: 1_000 }),
   ...both('-2threads', ', 2 threads', { threads: 2 }),
   ...both('-100columns', ', 100 columns', { columns: 100, share: 0.15 }),
   ...both('-300columns', ', 300 columns', { columns: 300, share: 0.05 }),

@@ -112,6 +112,14 @@ export function keepUp(contest: Contest, schemaId: number, rate: number, seconds
   });
 }
 
+/** What must be ended of a run under way. */
+const underWay = new Set<() => Promise<void>>();
+
+/** Ends what runs, for a bench that is broken off: a process that is stopped would stay for ever. */
+export async function breakOff(): Promise<void> {
+  for (const end of underWay) await end();
+}
+
 /** Starts the contestant on new tables, warms it up, and ends it afterwards, whatever happens. */
 async function withRunning<T>(
   contest: Contest,
@@ -121,6 +129,13 @@ async function withRunning<T>(
   const folder = mkdtempSync(join(tmpdir(), 'frazil-bench-'));
   const warehouse = new Warehouse(folder);
   let running: Running | undefined;
+  const end = async (): Promise<void> => {
+    underWay.delete(end);
+    await running?.stop();
+    warehouse.close();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  };
+  underWay.add(end);
   try {
     for (const table of [warmUp.topic, ...topics])
       await warehouse.create(table, tableColumns(cell), cell.partitionBy);
@@ -135,9 +150,7 @@ async function withRunning<T>(
     await watch(running, warehouse, () => warehouse.rows([warmUp.topic]) >= warmUp.records);
     return await run(running, warehouse, first);
   } finally {
-    await running?.stop();
-    warehouse.close();
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    await end();
   }
 }
 

@@ -59,7 +59,9 @@ class Worker implements Running {
     const lines = Object.entries(this.#properties()).map(([name, value]) => `${name}=${value}\n`);
     writeFileSync(properties, lines.join(''));
     const log = openSync(this.#log, 'a');
-    this.#process = spawn(program, [properties], { stdio: ['ignore', log, log] });
+    const worker = spawn(program, [properties], { stdio: ['ignore', log, log] });
+    process.once('exit', () => worker.kill('SIGKILL'));
+    this.#process = worker;
     await this.#until(
       'starting Kafka Connect',
       async () => (await this.#ask('GET', '/connectors')) !== undefined,
