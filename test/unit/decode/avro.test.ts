@@ -317,7 +317,6 @@ describe('values at their limits', () => {
     expect(await refusal(decimal(9, 2), 'decimal(9,2)', b().bytes(Buffer.alloc(10_000_000, 0x55)))).toBe(
       'f: a number of 10000000 bytes does not fit a decimal(9, 2)',
     );
-    expect(performance.now() - startMs).toBeLessThan(5_000);
   });
 
   test('uuids', async () => {
