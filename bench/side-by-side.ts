@@ -64,16 +64,17 @@ const rounds = Number(options.rounds);
 const nameOf = (cell: Cell, what: string): string => `${cell.name}-${what}`.replaceAll('-', '_');
 
 async function compare(cell: Cell, servers: Servers, serverPids: number[]): Promise<CellResult> {
+  const count = Math.max(cell.partitions, Math.round((Number(options.records) * cell.share) / cell.tables));
+  const warmUpCount = Math.max(cell.partitions, Math.round(Number(options['warm-up']) * cell.share));
   const result: CellResult = {
     cell,
     at: new Date().toISOString(),
+    warmUp: warmUpCount,
     landings: [],
     latencies: [],
     cold: [],
     failures: [],
   };
-  const count = Math.max(cell.partitions, Math.round((Number(options.records) * cell.share) / cell.tables));
-  const warmUpCount = Math.max(cell.partitions, Math.round(Number(options['warm-up']) * cell.share));
   const warmUp = { topic: nameOf(cell, 'warm'), records: warmUpCount };
   const schemaId = await registerSchema(cell, servers, [warmUp.topic]);
   progress(`${cell.name}: producing`);

@@ -33,7 +33,7 @@ export function blocksOf(results: Results): Record<string, string> {
 }
 
 /** What a cell was run with, and when. */
-function runsOf({ cell, at, landings, latencies, failures }: CellResult): string {
+function runsOf({ cell, at, warmUp, landings, latencies, failures }: CellResult): string {
   const [landing] = landings;
   const [latency] = latencies;
   const what = landing
@@ -42,7 +42,7 @@ function runsOf({ cell, at, landings, latencies, failures }: CellResult): string
   const others = [...landings, ...latencies].map(({ run }) => run.othersShare);
   const share = others.length === 0 ? '' : `, others took up to ${(Math.max(...others) * 100).toFixed(0)} %`;
   const failed = failures.length === 0 ? '' : `; ${failures.length} runs failed`;
-  return `- ${cell.title} (\`${cell.name}\`): ${what}, ${at.slice(0, 16).replace('T', ' ')} UTC${share}${failed}`;
+  return `- ${cell.title} (\`${cell.name}\`): ${what}, after ${warmUp.toLocaleString('en-US')} to warm up, ${at.slice(0, 16).replace('T', ' ')} UTC${share}${failed}`;
 }
 
 /** The title of the cell in front of its first row. */

@@ -37,6 +37,8 @@ export interface Whole {
 export interface CellResult {
   readonly cell: Cell;
   readonly at: string;
+  /** Records that went through before, to warm up. */
+  readonly warmUp: number;
   readonly landings: { readonly contestant: ContestantName; readonly run: Landing }[];
   readonly latencies: { readonly contestant: ContestantName; readonly run: Latency }[];
   /** frazil as a job, from nothing to the end of the topics and out; and the same with nothing to land. */
