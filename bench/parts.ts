@@ -22,7 +22,6 @@ import { OpenFile } from '../src/lane/open-file.ts';
 import { RowDecoder } from '../src/lane/row-decoder.ts';
 import { encodingOptions } from '../src/parquet/encoder.ts';
 import { parquetEncoder } from '../src/parquet/file-writer.ts';
-import { MetricsCollector } from '../src/parquet/metrics.ts';
 import { LocalStore, localLocation } from '../src/storage/local.ts';
 import { type Cost, costOf, medianCost } from './measure.ts';
 
@@ -124,12 +123,7 @@ export async function laneParts(
         for (const set of sets) for (const reader = readerOf(set); reader.read(); );
       }),
       '+ decode into columns': await medianCost(3, () => decodeAll()),
-      '+ column metrics': await medianCost(3, async () => {
-        const metrics = new MetricsCollector(plan.schema, plan.properties);
-        await decodeAll((columns) => metrics.add(columns));
-        metrics.finish();
-      }),
-      '+ Parquet (zstd)': await medianCost(3, async () => {
+      '+ Parquet (zstd), with the bounds for manifests': await medianCost(3, async () => {
         const file = new OpenFile(plan, [], parquetEncoder, encoding);
         await decodeAll((columns) => file.encode(columns));
         await file.close('file:///nowhere');

@@ -239,10 +239,7 @@ function summarize(type: PrimitiveType, values: readonly PartitionValue[]): Fiel
 }
 
 /** Order within one partition field: numbers by value (-0 before +0), text and bytes by unsigned bytes. */
-export function comparePartitionValues(
-  a: Exclude<PartitionValue, null>,
-  b: Exclude<PartitionValue, null>,
-): number {
+function comparePartitionValues(a: Exclude<PartitionValue, null>, b: Exclude<PartitionValue, null>): number {
   if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string));
   if (a instanceof Uint8Array) return Buffer.compare(a, b as Uint8Array);
   if (Object.is(a, -0) !== Object.is(b, -0) && a === b) return Object.is(a, -0) ? -1 : 1;

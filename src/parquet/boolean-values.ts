@@ -1,7 +1,8 @@
 import { assert } from '../base/assert.ts';
+import type { Extremes } from './encoder.ts';
 import type { GrowingBytes } from './growing-bytes.ts';
 import type { LeafBatch } from './levels.ts';
-import { type Extremes, firstValues, type PageValues, withRoom } from './page-values.ts';
+import { firstValues, type PageValues, withRoom } from './page-values.ts';
 
 /** BOOLEAN: a byte each until they are packed into bits. RLE would be shorter, but Iceberg's readers do not know it. */
 export class BooleanValues implements PageValues {

@@ -3,9 +3,10 @@ import type { BloomFilter } from './bloom-filter.ts';
 import { ByteStrings } from './byte-strings.ts';
 import { writeDeltas32 } from './delta.ts';
 import { BytesDictionary, type Dictionary, type Range } from './dictionary.ts';
+import type { Extremes } from './encoder.ts';
 import type { GrowingBytes } from './growing-bytes.ts';
 import type { LeafBatch } from './levels.ts';
-import { type Extremes, encodings, type PageValues } from './page-values.ts';
+import { encodings, type PageValues } from './page-values.ts';
 
 /** BYTE_ARRAY: string and binary. */
 export class BytesValues implements PageValues {

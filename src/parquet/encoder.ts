@@ -9,6 +9,24 @@ export interface EncodedFile {
   columnSizes: Map<number, number>;
   /** Where each row group starts. */
   splitOffsets: number[];
+  /** What all values of each leaf have in common, by field id. */
+  facts: ReadonlyMap<number, ValueFacts>;
+}
+
+/** What is known of the values of a leaf: in a page, a column chunk, or a file. */
+export interface ValueFacts {
+  /** Places for a value, those without one included. */
+  entries: number;
+  nulls: number;
+  nans: number;
+  /** Undefined: nothing but nulls and NaNs, or of a type that has none. */
+  extremes: Extremes | undefined;
+}
+
+/** The least and the greatest value in PLAIN, byte strings without their length. -0 is below +0. */
+export interface Extremes {
+  min: Uint8Array;
+  max: Uint8Array;
 }
 
 /** A Parquet file being written. */

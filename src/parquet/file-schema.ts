@@ -116,7 +116,8 @@ function leafOf(type: PrimitiveType, id: number, place: Place): FileLeaf {
   };
 }
 
-function physicalOf(type: PrimitiveType): number {
+/** The physical type of a type, decimals by their precision. */
+export function physicalOf(type: PrimitiveType): number {
   switch (type.kind) {
     case 'boolean':
       return physical.boolean;

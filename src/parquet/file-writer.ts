@@ -4,9 +4,10 @@ import { writeJson } from '../base/json.ts';
 import { type Schema, schemaToJson } from '../iceberg/schema.ts';
 import { ColumnWriter } from './column-writer.ts';
 import { type Compressor, codecs, compressorOf } from './compression.ts';
-import type { EncodedFile, Encoder, EncodingOptions, FileEncoder } from './encoder.ts';
+import type { EncodedFile, Encoder, EncodingOptions, FileEncoder, ValueFacts } from './encoder.ts';
 import { type FileSchema, fileSchema } from './file-schema.ts';
 import { eachLeaf } from './levels.ts';
+import { addFacts, noFacts } from './page-index.ts';
 import { type RowGroup, rowGroupMetadata, writtenChunk } from './row-group.ts';
 import { field, type ThriftStruct, thriftTypes, writeThrift } from './thrift.ts';
 
@@ -29,6 +30,7 @@ class FileWriter implements FileEncoder {
   #parts: Uint8Array[] = [magic];
   #writtenBytes: number = magic.length;
   #groups: RowGroup[] = [];
+  readonly #facts = new Map<number, ValueFacts>();
   /** Of the row group under way. */
   #rows = 0;
 
@@ -39,6 +41,7 @@ class FileWriter implements FileEncoder {
     const compressor: Compressor = compressorOf(options.codec, options.level);
     this.#codec = codecs[options.codec];
     this.#columns = this.#fileSchema.leaves.map((leaf) => new ColumnWriter(leaf, options, compressor));
+    for (const { id } of this.#fileSchema.leaves) this.#facts.set(id, noFacts());
   }
 
   get heldBytes(): number {
@@ -70,6 +73,7 @@ class FileWriter implements FileEncoder {
       const chunk = column.finish();
       const written = writtenChunk(column.leaf, chunk, this.#codec, this.#writtenBytes);
       for (const part of chunk.parts) this.#append(part);
+      addFacts(column.leaf, this.#facts.get(column.leaf.id)!, chunk.facts);
       return written;
     });
     this.#groups.push({ rows: this.#rows, chunks });
@@ -99,6 +103,7 @@ class FileWriter implements FileEncoder {
       sizeBytes: this.#writtenBytes,
       columnSizes: this.#columnSizes(),
       splitOffsets: this.#groups.map(({ chunks }) => chunks[0]!.start),
+      facts: this.#facts,
     };
   }
 

@@ -2,9 +2,10 @@ import { assert } from '../base/assert.ts';
 import type { BloomFilter } from './bloom-filter.ts';
 import { areNear, writeDeltas32, writeDeltas64 } from './delta.ts';
 import { type Dictionary, PairDictionary, type Range, WordDictionary } from './dictionary.ts';
+import type { Extremes } from './encoder.ts';
 import type { GrowingBytes } from './growing-bytes.ts';
 import type { LeafBatch } from './levels.ts';
-import { bytesOf, type Extremes, encodings, firstValues, type PageValues, withRoom } from './page-values.ts';
+import { bytesOf, encodings, firstValues, type PageValues, withRoom } from './page-values.ts';
 
 /** INT32: int, date, and decimals of up to 9 digits. */
 export class IntValues implements PageValues {
@@ -221,20 +222,17 @@ export class DoubleValues extends LongValues {
   }
 }
 
-/**
- * The least and the greatest that are no NaNs. A zero stands for both zeros: the least is the negative one, the greatest
- * the positive one (parquet.thrift `ColumnOrder`).
- */
+/** The least and the greatest that are no NaNs; -0 is below +0. */
 function floatExtremes(values: Float32Array | Float64Array): { min: number; max: number; nans: number } {
   let min = Number.POSITIVE_INFINITY;
   let max = Number.NEGATIVE_INFINITY;
   let nans = 0;
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    if (value < min) min = value;
-    if (value > max) max = value;
+    if (value < min || (value === 0 && min === 0 && Object.is(value, -0))) min = value;
+    if (value > max || (value === 0 && max === 0 && Object.is(max, -0))) max = value;
     // biome-ignore lint/suspicious/noSelfCompare: the quickest test for NaN
     if (value !== value) nans++;
   }
-  return { min: min === 0 ? -0 : min, max: max === 0 ? 0 : max, nans };
+  return { min, max, nans };
 }

@@ -1,20 +1,10 @@
 import { truncateBinaryLower, truncateBinaryUpper, truncateStringUpper } from '../iceberg/single-value.ts';
 import type { PrimitiveType } from '../iceberg/types.ts';
+import type { Extremes, ValueFacts } from './encoder.ts';
 import { type FileLeaf, physical } from './file-schema.ts';
-import type { Extremes } from './page-values.ts';
 import { field, structOf, type ThriftStruct, thriftTypes, writeThrift } from './thrift.ts';
 
 /** Statistics, and the index of pages by their values and by their rows (parquet.thrift; Parquet PageIndex.md). */
-
-/** What is known of a data page, or of all of a column chunk. */
-export interface ValueFacts {
-  /** Places for a value, those without one included. */
-  entries: number;
-  nulls: number;
-  nans: number;
-  /** Undefined: nothing but nulls and NaNs, or of a type that has none. */
-  extremes: Extremes | undefined;
-}
 
 /** Of a page, with bounds in place of the extremes: cut, so that long values are not kept. */
 export interface PageFacts extends ValueFacts {
@@ -125,6 +115,7 @@ function orderOf(leaf: FileLeaf, pages: readonly PageFacts[]): number {
 
 /** Only byte strings of any length are cut: what is left of others would be no value of their type. */
 export function boundsOf(type: PrimitiveType, { min, max }: Extremes): Bounds {
+  if (type.kind === 'float' || type.kind === 'double') return floatBounds(min, max);
   if (type.kind !== 'string' && type.kind !== 'binary')
     return { min, max, isMinExact: true, isMaxExact: true };
   const isText = type.kind === 'string';
@@ -132,6 +123,23 @@ export function boundsOf(type: PrimitiveType, { min, max }: Extremes): Bounds {
   // Where nothing is above the cut bytes, all of them are needed.
   const upper = (isText ? textAbove(max) : truncateBinaryUpper(max, boundBytes)) ?? max;
   return { min: lower, max: upper, isMinExact: lower.length === min.length, isMaxExact: upper === max };
+}
+
+/** A zero stands for both zeros: the least is the negative one, the greatest the positive one. */
+function floatBounds(min: Uint8Array, max: Uint8Array): Bounds {
+  const negativeZero = new Uint8Array(min.length);
+  negativeZero[min.length - 1] = 0x80;
+  return {
+    min: isZero(min) ? negativeZero : min,
+    max: isZero(max) ? new Uint8Array(max.length) : max,
+    isMinExact: true,
+    isMaxExact: true,
+  };
+}
+
+/** Of either sign. */
+function isZero(float: Uint8Array): boolean {
+  return float.every((byte, i) => byte === 0 || (byte === 0x80 && i === float.length - 1));
 }
 
 /** As many whole characters as there is room for. */
@@ -163,9 +171,9 @@ function compare({ physical: shape, type }: FileLeaf, a: Uint8Array, b: Uint8Arr
     case physical.int64:
       return sign(view(a).getBigInt64(0, true), view(b).getBigInt64(0, true));
     case physical.float:
-      return sign(view(a).getFloat32(0, true), view(b).getFloat32(0, true));
+      return floatSign(view(a).getFloat32(0, true), view(b).getFloat32(0, true));
     case physical.double:
-      return sign(view(a).getFloat64(0, true), view(b).getFloat64(0, true));
+      return floatSign(view(a).getFloat64(0, true), view(b).getFloat64(0, true));
     default:
       // Of decimals the first byte has the sign.
       if (type.kind === 'decimal' && (a[0]! ^ b[0]!) & 0x80) return b[0]! - a[0]!;
@@ -176,6 +184,10 @@ function compare({ physical: shape, type }: FileLeaf, a: Uint8Array, b: Uint8Arr
 function sign<T extends number | bigint>(a: T, b: T): number {
   if (a < b) return -1;
   return a > b ? 1 : 0;
+}
+
+function floatSign(a: number, b: number): number {
+  return a === 0 && b === 0 ? Number(Object.is(b, -0)) - Number(Object.is(a, -0)) : sign(a, b);
 }
 
 function view(bytes: Uint8Array): DataView {

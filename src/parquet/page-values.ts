@@ -1,13 +1,8 @@
 import type { BloomFilter } from './bloom-filter.ts';
 import type { Dictionary, Range } from './dictionary.ts';
+import type { Extremes } from './encoder.ts';
 import type { GrowingBytes } from './growing-bytes.ts';
 import type { LeafBatch } from './levels.ts';
-
-/** The least and the greatest value, as statistics have them: PLAIN, byte strings without their length. */
-export interface Extremes {
-  min: Uint8Array;
-  max: Uint8Array;
-}
 
 /** The values of the page under way in one leaf, without the nulls, in the form that its encodings start from. */
 export interface PageValues {
