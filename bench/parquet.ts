@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Columns } from '../src/arrow/columns.ts';
 import { encodingOptions } from '../src/parquet/encoder.ts';
 import { parquetEncoder } from '../src/parquet/file-writer.ts';
@@ -14,8 +16,11 @@ import { chunksOf, nested, orders, type Workload, wide } from './parquet-rows.ts
 
 /** Writing Parquet: ours, arrow-rs as WebAssembly, and pyarrow, on the same columns in turns. */
 
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
 const { values: flags } = parseArgs({
-  options: { rounds: { type: 'string', default: '3' }, only: { type: 'string' } },
+  options: { rounds: { type: 'string', default: '5' }, only: { type: 'string' } },
 });
 const rounds = Number(flags.rounds);
 
@@ -95,10 +100,11 @@ async function compare(workload: Workload): Promise<object> {
     },
   };
   const costs = new Map<string, Measured[]>(Object.keys(writers).map((name) => [name, []]));
-  for (let round = 0; round <= rounds; round++)
+  for (let round = -1; round <= rounds; round++)
     for (const [name, write] of Object.entries(writers)) {
+      collectGarbage(); // what one leaves behind is not for the next to clear away
       const measured = await write();
-      if (round > 0) costs.get(name)!.push(measured); // the first warms up
+      if (round > 0) costs.get(name)!.push(measured); // the first two warm up
     }
   end();
   const medians = [...costs].map(([name, all]) => {

@@ -2,7 +2,7 @@ import { BloomFilter } from './bloom-filter.ts';
 import { BooleanValues } from './boolean-values.ts';
 import { BytesValues, FixedValues } from './bytes-values.ts';
 import { type Compressor, PageCompressor } from './compression.ts';
-import type { Dictionary } from './dictionary.ts';
+import { BytesDictionary, type Dictionary, PairDictionary, WordDictionary } from './dictionary.ts';
 import type { EncodingOptions, ValueFacts } from './encoder.ts';
 import { type FileLeaf, physical } from './file-schema.ts';
 import { GrowingBytes } from './growing-bytes.ts';
@@ -47,6 +47,15 @@ let codes = new Int32Array(1024);
 
 /** One leaf of a file: takes batches, cuts them into pages, and keeps those until their row group ends. */
 export class ColumnWriter {
+  /**
+   * One of each kind of object that values go through. V8 drops compiled code with the shapes that it was made for, and
+   * those with the last object that has them: between two files there would be none.
+   */
+  static readonly kept: readonly unknown[] = [
+    ...[new BooleanValues(), new IntValues(), new LongValues(), new FloatValues(), new DoubleValues()],
+    ...[new BytesValues(), new FixedValues(1, 'fixed'), new PageLevels(1, 1)],
+    ...[new WordDictionary(), new PairDictionary(), new BytesDictionary(false)],
+  ];
   readonly leaf: FileLeaf;
   readonly #options: EncodingOptions;
   readonly #compressor: PageCompressor;
