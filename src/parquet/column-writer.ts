@@ -39,7 +39,7 @@ const sampleValues = 1_024;
 const dictionaryWorthwhile = 0.75;
 
 /** What is kept of a page besides its bytes. */
-const pageFactsBytes = 512;
+const pageFactsBytes = 1024;
 
 /** What a page is put together in, one after the other. */
 const scratch = new GrowingBytes(64 * 1024);

@@ -18,7 +18,7 @@ export const parquetEncoder: Encoder = {
 
 const magic = Buffer.from('PAR1');
 /** What a leaf costs besides what it counts itself: objects, and what the footer will say of it. */
-const leafBytes = 4 * 1024;
+const leafBytes = 16 * 1024;
 
 class FileWriter implements FileEncoder {
   readonly #schema: Schema;
