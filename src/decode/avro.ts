@@ -22,7 +22,7 @@ type Compiled = Readers | DecodeError;
 type Compile = (
   writer: AvroType,
   schemaId: number,
-) => { exact: AvroReader; generated: GeneratedReader | undefined };
+) => { exact: AvroReader; generate: () => GeneratedReader | undefined };
 
 /** Avro records in Confluent's wire format, each read with the schema it was written with. */
 class AvroDecoder implements Decoder {
@@ -74,13 +74,15 @@ class AvroDecoder implements Decoder {
       if (!(error instanceof NotFoundError)) throw error;
       return notInRegistry(id);
     }
+    let compiled: ReturnType<Compile>;
     try {
       if (schema.type !== 'AVRO') throw new DecodeError('', `it is ${schema.type}, expected AVRO`);
-      const { exact, generated } = this.#compile(parseAvroSchema(schema.text, schema.references), id);
-      return { exact: wireReader(exact), generated };
+      compiled = this.#compile(parseAvroSchema(schema.text, schema.references), id);
     } catch (error) {
       return new DecodeError('', `schema ${id}: ${messageOf(error)}`);
     }
+    // The schema is good: what fails from here on is no record's fault.
+    return { exact: wireReader(compiled.exact), generated: compiled.generate() };
   }
 
   #isReadable(id: number): boolean {
@@ -174,7 +176,8 @@ export function avroDecoder(
     const exact = compileRecord(writer, fields, columns, unlanded);
     if (unlanded.size > 0)
       log.warn('fields of the schema have no column and are not landed', { schemaId, fields: [...unlanded] });
-    return { exact, generated: isGenerated(form) ? generateRecord(writer, fields, columns) : undefined };
+    const generate = () => (isGenerated(form) ? generateRecord(writer, fields, columns) : undefined);
+    return { exact, generate };
   });
 }
 
@@ -187,7 +190,7 @@ export function avroKeyDecoder(
 ): AvroDecoder {
   return new AvroDecoder(schemas, 'key', [column], (writer) => ({
     exact: compileValue(writer, field, column),
-    generated: isGenerated(form) ? generateValue(writer, field, column) : undefined,
+    generate: () => (isGenerated(form) ? generateValue(writer, field, column) : undefined),
   }));
 }
 

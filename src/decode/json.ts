@@ -1,6 +1,6 @@
 import type { Column } from '../arrow/columns.ts';
 import type { Field } from '../iceberg/types.ts';
-import type { DecodeError, Decoder, Entries } from './decoder.ts';
+import { DecodeError, type Decoder, type Entries } from './decoder.ts';
 import { EntryReader, type Readers } from './entry-reader.ts';
 import { type Form, isGenerated } from './generate.ts';
 import { envelopeReader } from './json-connect.ts';
@@ -107,13 +107,23 @@ export class JsonDecoder implements Decoder {
     if (this.#inattention-- > 0 || bytes[start] !== openBrace) return;
     this.#inattention = this.#lastInattention;
     this.#lastInattention = Math.min(longestInattention, this.#lastInattention * 2 + 1);
-    const { s } = this.#c;
-    s.reset(bytes, view, start, end);
-    const shape = merged(this.#shape, objectShape(s, this.#fields))!;
-    if (shape === this.#shape) return;
+    const shape = merged(this.#shape, this.#shapeOf(bytes, view, start, end));
+    if (!shape || shape === this.#shape) return;
     this.#shape = shape;
     this.#readers.generated =
       keyCount(shape) > mostKeys ? undefined : generateObject(this.#c, shape, this.#fields, this.#columns);
+  }
+
+  /** Nothing, should there be what is not understood here: the record is good, it has been read. */
+  #shapeOf(bytes: Buffer, view: DataView, start: number, end: number): Shape | undefined {
+    const { s } = this.#c;
+    s.reset(bytes, view, start, end);
+    try {
+      return objectShape(s, this.#fields);
+    } catch (error) {
+      if (error instanceof DecodeError) return undefined;
+      throw error;
+    }
   }
 }
 
