@@ -1,4 +1,5 @@
 import type { Column, Columns } from '../arrow/columns.ts';
+import { assert } from '../base/assert.ts';
 import type { Field, Type } from '../iceberg/types.ts';
 
 /**
@@ -23,6 +24,8 @@ export interface LeafBatch {
   /** The first value of each row, and one more; undefined: that of its number. */
   readonly valueAt: Int32Array | undefined;
 }
+
+const noNulls = 'a required column has no nulls but those of what is around it';
 
 /** Hands over the leaves of `columns`, in the order of `fileSchema`. A batch holds until the next one. */
 export function eachLeaf(columns: Columns, take: (batch: LeafBatch) => void): void {
@@ -89,7 +92,10 @@ function visit(type: Type, required: boolean, column: Column, above: Entries, to
 
 /** Ends the entries that are null here. */
 function present(above: Entries, column: Column, required: boolean): Entries {
-  if (required) return above;
+  if (required) {
+    assert(column.nullCount === 0 || (above.slots && column.validity), noNulls);
+    return above;
+  }
   const entries = { ...above, definition: above.definition + 1 };
   if (column.nullCount === 0) return entries;
   const { count } = above;
@@ -148,7 +154,8 @@ const scratch = {
 
 function leafBatch(column: Column, above: Entries, required: boolean, rows: number): LeafBatch {
   const { count, ended, repeated: repetition, slots: slotsAbove } = above;
-  const validity = required || column.nullCount === 0 ? undefined : column.validity;
+  assert(!required || column.nullCount === 0 || (slotsAbove && column.validity), noNulls);
+  const validity = column.nullCount === 0 ? undefined : column.validity;
   const batch = { column, rows, entries: count, repetition };
   if (!slotsAbove && !validity)
     return { ...batch, definition: undefined, slots: undefined, entryAt: undefined, valueAt: undefined };
@@ -168,6 +175,7 @@ function leafBatch(column: Column, above: Entries, required: boolean, rows: numb
     if (slot < 0) {
       definition[i] = ended![i]!;
     } else if (validity && (validity[slot >> 3]! & (1 << (slot & 7))) === 0) {
+      assert(!required, noNulls);
       definition[i] = above.definition;
     } else {
       definition[i] = level;

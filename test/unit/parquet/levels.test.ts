@@ -117,3 +117,18 @@ test('keys and values of a map go together', () => {
     slots: [0],
   });
 });
+
+test('a null where none may be is not written as a value', () => {
+  const inner: Type = { kind: 'struct', fields: [field('x', int, true)] };
+  for (const [schema, row] of [
+    [schemaOf(field('v', int, true)), { v: null }],
+    [schemaOf(field('v', inner, true)), { v: null }],
+    [schemaOf(field('v', listOf(int), true)), { v: null }],
+    [schemaOf(field('v', inner)), { v: { x: null } }],
+    [schemaOf(field('v', listOf(int, true))), { v: [null] }],
+  ] as [Schema, Row][]) {
+    // The row before ends above: the one asked about does not.
+    const rows = schema.fields[0]!.required ? [row] : [{ v: null }, row];
+    expect(() => batchesOf(schema, rows), JSON.stringify(row)).toThrow('a required column has no nulls');
+  }
+});
