@@ -15,8 +15,11 @@ const integer = /^-?\d+$/;
 const manyDigits = /\d{16}/;
 /** A long integer as an object's member. Inside of a string its name's quote would be escaped. */
 const longMember = /(?<!\\)"(\s*:\s*)(-?[1-9]\d{15,})(?=[\s,}\]])/g;
-/** What might be a long integer elsewhere, or stands in a string: which of the two, only a parser can tell. */
-const longElsewhere = /(?:[[,]|\\"\s*:)\s*-?\d{16,}\s*[,}\]]/;
+/**
+ * What might be a long integer elsewhere, or stands in a string: which of the two, only a parser can tell. A quote behind
+ * one of `[,:{` or a space begins a string, or ends a name that ends so.
+ */
+const longElsewhere = /(?:[[,]|(?:\\|^|[[,:{\s])"\s*:)\s*-?\d{16,}[\s,}\]]/;
 /** Marks digits that are to become an integer. Nobody writes a DEL, and it leaves a text of one byte a letter so. */
 const mark = '\x7f';
 

@@ -58,6 +58,16 @@ test('what is no JSON is a SyntaxError', () => {
     expect(() => parseJson(text)).toThrow(SyntaxError);
 });
 
+test.each([
+  [':9223372036854775807}'],
+  [':9223372036854775807 and more'],
+  { ':9223372036854775807,': 1 },
+  { 'ends so,': 9223372036854775807n, 'or [': -9223372036854775808n, 'or so\\': 9223372036854775807n },
+  ['a', ' : 9223372036854775807]'],
+])('what only looks like a member with a long integer is a string, %#', (value) => {
+  for (const indent of [undefined, 1]) expect(parseJson(writeJson(value, indent))).toEqual(value);
+});
+
 test('any tree of values comes back, whatever the size of its integers', () => {
   const leaf = fc.oneof(
     fc
@@ -73,12 +83,15 @@ test('any tree of values comes back, whatever the size of its integers', () => {
     fc.boolean(),
     fc.constant(null),
   );
+  // Names without escapes: of these JSON.parse now and then makes one that it has seen elsewhere (V8 13.6).
   const { tree } = fc.letrec((tie) => ({
     tree: fc.oneof(
       { depthSize: 'small' },
       leaf,
       fc.array(tie('tree'), { maxLength: 4 }),
-      fc.dictionary(fc.string({ unit: fc.constantFrom('a', '"', '\\', ':') }), tie('tree'), { maxKeys: 4 }),
+      fc.dictionary(fc.string({ unit: fc.constantFrom('a', ':', ',', ' ', '[') }), tie('tree'), {
+        maxKeys: 4,
+      }),
     ),
   }));
   fc.assert(
@@ -86,6 +99,8 @@ test('any tree of values comes back, whatever the size of its integers', () => {
       const text = writeJson(value);
       expect(parseJson(text)).toEqual(value);
       expect(parseJson(text.replaceAll('\x7f', '\\u007F'))).toEqual(value);
+      expect(parseJson(writeJson(value, 1))).toEqual(value);
     }),
+    { numRuns: 1_000 },
   );
 });
