@@ -1,7 +1,7 @@
 # frazil: `make demo` and `make test` need nothing but npm, Java 17+ with Maven, and Python 3.
 # Each target sets up what it needs, on a fresh clone and again later.
 
-.PHONY: help demo demo-aws test check build sim chaos soak bench bench-catalogs bench-source bench-verify clean
+.PHONY: help demo demo-aws test check build sim chaos soak bench bench-long bench-page bench-parts bench-catalogs bench-commits bench-decode bench-parquet bench-source bench-verify clean
 .DEFAULT_GOAL := help
 
 # The project brings its own Node, from npm.
@@ -57,7 +57,21 @@ chaos: build ## real parts, killed, frozen, cut off and filled up for a while; e
 	@localstack/need
 	@$(node) test/chaos/run.ts $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-bench: build ## throughput, CPU and memory on a real Kafka (orders=N); quiet machine, some minutes
+# What the bench is told: cells=avro,json,...|all records=N rounds=N
+bench_options = $(if $(cells),--cells $(cells)) $(if $(records),--records $(records)) $(if $(rounds),--rounds $(rounds))
+
+bench: build ## frazil beside Kafka Connect in one run (cells=avro,json,...|all records=N rounds=N); quiet machine, 20 minutes
+	@localstack/need java mvn python3
+	@$(node) bench/side-by-side.ts $(bench_options)
+
+bench-long: build ## the same with Flink
+	@localstack/need java mvn python3
+	@$(node) bench/side-by-side.ts --contestants frazil,kafka-connect,flink $(bench_options)
+
+bench-page: node_modules/.ready ## what `make bench` has found goes into docs/performance.md
+	@$(node) bench/page.ts
+
+bench-parts: build ## frazil alone on a real Kafka, whole and part by part (orders=N); quiet machine, some minutes
 	@localstack/need java mvn python3
 	@$(node) bench/orders.ts $(if $(orders),--orders $(orders))
 
@@ -65,9 +79,19 @@ bench-catalogs: build ## commits a second of each catalog, alone and eight at on
 	@localstack/need
 	@$(node) bench/catalogs.ts $(if $(commits),--commits $(commits))
 
+bench-commits: build ## what a commit costs on a table of up to 10,000 snapshots and 100,000 files (snapshots=N,N)
+	@$(node) bench/commits.ts $(if $(snapshots),--snapshots $(snapshots))
+
+bench-parquet: build ## writing Parquet beside arrow-rs and pyarrow (rounds=N, only=the beginning of a name)
+	@localstack/need python3
+	@$(node) bench/parquet.ts $(if $(rounds),--rounds $(rounds)) $(if $(only),--only $(only))
+
 bench-source: build ## records from Kafka beside other clients, in one run (records=N)
 	@localstack/need
 	@$(node) bench/source.ts $(if $(records),--records $(records))
+
+bench-decode: build ## records to columns beside avsc and JSON.parse (only=order for some cells)
+	@$(node) bench/decode.ts $(if $(only),--only $(only))
 
 bench-verify: build ## frazil verify on a table of 100,000 files (files=N)
 	@$(node) bench/verify.ts $(if $(files),--files $(files))

@@ -60,6 +60,11 @@ export function rssOf(pid: number): number {
   }
 }
 
+/** What is being done, for a person who watches. */
+export function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text}${text === '' ? '' : ' ...'}`);
+}
+
 export const mib = (bytes: number): string => (bytes / 1024 / 1024).toFixed(0);
 export const thousands = (n: number): string => Math.round(n).toLocaleString('en-US');
 

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { orderColumns } from '../localstack/orders.ts';
 import { produceOrders } from '../localstack/produce.ts';
 import { Localstack } from '../test/tools/localstack.ts';
-import { type Cost, catchUp, mib, printTable, type Summary, thousands } from './measure.ts';
+import { type Cost, catchUp, mib, printTable, progress, type Summary, thousands } from './measure.ts';
 import { fetchAll, laneParts } from './parts.ts';
 
 const { values: options } = parseArgs({
@@ -70,10 +70,6 @@ async function measure(format: 'avro' | 'json', stack: Localstack): Promise<Resu
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text} ...`);
 }
 
 function print({ format, whole, fetch, parts }: Result): void {

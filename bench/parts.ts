@@ -21,8 +21,7 @@ import { metadataFields } from '../src/lane/metadata-columns.ts';
 import { OpenFile } from '../src/lane/open-file.ts';
 import { RowDecoder } from '../src/lane/row-decoder.ts';
 import { encodingOptions } from '../src/parquet/encoder.ts';
-import { MetricsCollector } from '../src/parquet/metrics.ts';
-import { wasmEncoder } from '../src/parquet/wasm-encoder.ts';
+import { parquetEncoder } from '../src/parquet/file-writer.ts';
 import { LocalStore, localLocation } from '../src/storage/local.ts';
 import { type Cost, costOf, medianCost } from './measure.ts';
 
@@ -109,7 +108,7 @@ export async function laneParts(
       const reader = readerOf(set);
       while (reader.read()) {
         await decode.prepare(reader.columns);
-        for (let i = 0; i < reader.columns.count; i++) decode.append(set, reader.columns, i);
+        decode.append(set, reader.columns, 0, reader.columns.count);
         if (decode.rows.rows < 65_536) continue;
         await onChunk?.(decode.rows);
         decode.rows.truncate(0);
@@ -124,18 +123,13 @@ export async function laneParts(
         for (const set of sets) for (const reader = readerOf(set); reader.read(); );
       }),
       '+ decode into columns': await medianCost(3, () => decodeAll()),
-      '+ column metrics': await medianCost(3, async () => {
-        const metrics = new MetricsCollector(plan.schema, plan.properties);
-        await decodeAll((columns) => metrics.add(columns));
-        metrics.finish();
-      }),
-      '+ Parquet (parquet-wasm, zstd)': await medianCost(3, async () => {
-        const file = new OpenFile(plan, [], wasmEncoder, encoding);
+      '+ Parquet (zstd), with the bounds for manifests': await medianCost(3, async () => {
+        const file = new OpenFile(plan, [], parquetEncoder, encoding);
         await decodeAll((columns) => file.encode(columns));
         await file.close('file:///nowhere');
       }),
       'lane, with files on disk': await medianCost(3, async () => {
-        const lane = inlineLane({ ...ports, store: new LocalStore(), encoder: wasmEncoder });
+        const lane = inlineLane({ ...ports, store: new LocalStore(), encoder: parquetEncoder });
         await lane.open(plan);
         for (const partition of new Set(sets.map((set) => set.partition)))
           await lane.seek(plan.table, { topic: sets[0]!.topic, partition }, 0);

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { produceOrders } from '../localstack/produce.ts';
 import { Localstack } from '../test/tools/localstack.ts';
-import { mib, printTable, thousands } from './measure.ts';
+import { mib, printTable, progress, thousands } from './measure.ts';
 import type { Client, Reading } from './source-reader.ts';
 
 const { values: options } = parseArgs({
@@ -60,10 +60,6 @@ function read(client: Client, brokers: string, topic: string): Reading {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   return JSON.parse(output.trim().split('\n').at(-1)!) as Reading;
-}
-
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[2K${text} ...`);
 }
 
 const rateOf = (reading: Reading): number => reading.records / reading.seconds;

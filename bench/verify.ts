@@ -25,8 +25,8 @@ import { appendSummary } from '../src/iceberg/snapshot.ts';
 import type { Update } from '../src/iceberg/update.ts';
 import { metadataFields } from '../src/lane/metadata-columns.ts';
 import { encodingOptions } from '../src/parquet/encoder.ts';
-import { MetricsCollector } from '../src/parquet/metrics.ts';
-import { wasmEncoder } from '../src/parquet/wasm-encoder.ts';
+import { parquetEncoder } from '../src/parquet/file-writer.ts';
+import { columnMetrics } from '../src/parquet/metrics.ts';
 import { type Ledger, ledgerNames, writeLedger, writeLedgerProperty } from '../src/sink/ledger.ts';
 import { LocalStore } from '../src/storage/local.ts';
 import { columnsOf } from '../test/unit/arrow/rows.ts';
@@ -64,9 +64,7 @@ async function templateOf(table: Table, partition: number): Promise<Template> {
     _kafka_timestamp: null,
   }));
   const columns = columnsOf(schema, rows);
-  const encoder = wasmEncoder.open(schema, encodingOptions(properties));
-  const metrics = new MetricsCollector(schema, properties);
-  metrics.add(columns);
+  const encoder = parquetEncoder.open(schema, encodingOptions(properties));
   await encoder.write(columns);
   const encoded = await encoder.close();
   const bytes = Buffer.concat(encoded.parts);
@@ -75,12 +73,18 @@ async function templateOf(table: Table, partition: number): Promise<Template> {
     const i = Number(bytes.readBigInt64LE(at)) - marked;
     if (i >= 0 && i < rowsPerFile) places.push({ at, i });
   }
-  const { columnSizes, splitOffsets, sizeBytes } = encoded;
+  const { columnSizes, splitOffsets, sizeBytes, facts } = encoded;
   const described = { path: '', format: 'PARQUET' as const, partition: [], recordCount: rowsPerFile };
   return {
     bytes,
     places,
-    file: { ...described, fileSizeBytes: sizeBytes, columnSizes, splitOffsets, ...metrics.finish() },
+    file: {
+      ...described,
+      fileSizeBytes: sizeBytes,
+      columnSizes,
+      splitOffsets,
+      ...columnMetrics(schema, properties, facts),
+    },
   };
 }
 

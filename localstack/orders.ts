@@ -40,15 +40,24 @@ const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
 const firstOrderId = 7_000_000_000_000;
 const firstMicros = 1_790_000_000_000_000;
 
+export interface OrderOptions {
+  /** Unit of the times: the schema above has microseconds. */
+  times?: 'us' | 'ms';
+  /** ms since the epoch: with it `updated_at` is when the order was written. */
+  now?: () => number;
+}
+
 /** Writes one order after the other. The bytes of an order are only good until the next one is asked for. */
 export class OrderWriter {
+  readonly #options: OrderOptions;
   readonly #bytes = Buffer.alloc(16 * 1024);
   readonly #merchants: string[];
   #state: number;
   #number = 0;
   #end = 0;
 
-  constructor(seed = 0x12345678) {
+  constructor(seed = 0x12345678, options: OrderOptions = {}) {
+    this.#options = options;
     this.#state = seed >>> 0;
     this.#merchants = Array.from({ length: 200 }, () => this.#word(10 + this.#below(5)));
   }
@@ -90,6 +99,7 @@ export class OrderWriter {
   #next() {
     const n = this.#number++;
     const createdAt = firstMicros + n * 400_000 + this.#below(4_000_000);
+    const unit = this.#options.times === 'ms' ? 1000 : 1;
     return {
       orderId: firstOrderId + n,
       customerId: 1_000_000_000 + this.#below(2_000_000) * 37,
@@ -97,11 +107,18 @@ export class OrderWriter {
       cents: 100 + this.#below(900_000) + (this.#below(50) === 0 ? this.#below(100_000_000) : 0),
       currency: currencies[this.#below(10) < 5 ? 0 : this.#below(5)]!,
       status: statuses[this.#below(6)]!,
-      createdAt,
-      updatedAt: createdAt + (this.#random() % 4_000_000_000),
+      createdAt: Math.floor(createdAt / unit),
+      updatedAt: Math.floor(this.#updatedAt(createdAt) / unit),
       note: this.#below(10) < 3 ? null : this.#word(12 + this.#below(17)),
       itemCount: 1 + this.#below(10),
     };
+  }
+
+  /** What is drawn is drawn in any case: the same seed makes the same orders. */
+  #updatedAt(createdAt: number): number {
+    const drawn = createdAt + (this.#random() % 4_000_000_000);
+    const { now } = this.#options;
+    return now === undefined ? drawn : now() * 1000;
   }
 
   /** xorshift32. */

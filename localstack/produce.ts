@@ -1,11 +1,11 @@
 /**
- * Produces orders to a topic, quickly: record batches are built here and sent as they are. From the command line:
- * localstack/produce.
+ * Produces orders to a topic, quickly: record batches are built here and sent as they are (batch-producer.ts). From the
+ * command line: localstack/produce.
  */
 import { parseArgs } from 'node:util';
-import { type Broker, ConnectionPool, createTopicsV7, metadataV12, Writer } from '@platformatic/kafka';
 import { loadConfig } from '../src/config/config.ts';
 import { type BatchRecord, writeBatch } from '../src/kafka/write-batch.ts';
+import { BatchProducer } from './batch-producer.ts';
 import { OrderWriter, orderSchema } from './orders.ts';
 
 export interface ProduceOptions {
@@ -27,7 +27,6 @@ export interface ProduceOptions {
 }
 
 const recordsPerBatch = 1000;
-const produceApi = { key: 0, version: 11 };
 
 /** Registers the order schema as the topic's value schema. @returns its id. */
 async function registerOrders(registry: string, topic: string): Promise<number> {
@@ -43,22 +42,17 @@ async function registerOrders(registry: string, topic: string): Promise<number> 
 
 /** Creates the topic if need be and produces. @returns how many records were acknowledged, per partition. */
 export async function produceOrders(options: ProduceOptions): Promise<number[]> {
-  const bootstrap = options.brokers.split(',').map((text): Broker => {
-    const [host, port] = text.split(':');
-    return { host: host!, port: Number(port) };
-  });
-  const pool = new ConnectionPool('orders', { requestTimeout: 60_000 });
+  const producer = await BatchProducer.open(options.brokers, options.topic, options.partitions);
   try {
-    const leaders = await ensureTopic(pool, bootstrap, options);
     const schemaId = options.format === 'avro' ? await registerOrders(options.registry!, options.topic) : 0;
     const orders = new OrderWriter(options.seed);
-    const acknowledged = new Array<number>(leaders.length).fill(0);
+    const acknowledged = new Array<number>(producer.partitions).fill(0);
     const startedAt = performance.now();
     const inFlight: Promise<void>[] = [];
     for (let sent = 0, batch = 0; sent < options.count && !options.signal?.aborted; batch++) {
-      const partition = batch % leaders.length;
+      const partition = batch % producer.partitions;
       // Every partition gets its share, also of few records.
-      const share = Math.ceil(options.rate ? options.rate / 20 : options.count / leaders.length);
+      const share = Math.ceil(options.rate ? options.rate / 20 : options.count / producer.partitions);
       const perBatch = Math.min(recordsPerBatch, share);
       const size = Math.min(perBatch, options.count - sent);
       const records = nextRecords(orders, size, schemaId, options.padTo);
@@ -66,7 +60,7 @@ export async function produceOrders(options: ProduceOptions): Promise<number[]> 
         { baseOffset: 0, baseTimestamp: Date.now(), codec: options.codec ?? 'none' },
         records,
       );
-      const sending = send(pool, leaders[partition]!, options.topic, partition, bytes).then(() => {
+      const sending = producer.send(partition, bytes).then(() => {
         acknowledged[partition]! += size;
       });
       sending.catch(() => {}); // awaited below
@@ -79,7 +73,7 @@ export async function produceOrders(options: ProduceOptions): Promise<number[]> 
     await Promise.all(inFlight);
     return acknowledged;
   } finally {
-    await pool.close();
+    await producer.close();
   }
 }
 
@@ -97,91 +91,6 @@ function nextRecords(
 
 async function pause(ms: number): Promise<void> {
   if (ms > 1) await new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** The leader of each partition, after creating the topic where it does not exist. */
-async function ensureTopic(
-  pool: ConnectionPool,
-  bootstrap: Broker[],
-  options: ProduceOptions,
-): Promise<Broker[]> {
-  const connection = await pool.getFirstAvailable(bootstrap);
-  const topic = {
-    name: options.topic,
-    numPartitions: options.partitions,
-    replicationFactor: -1,
-    assignments: [],
-    configs: [],
-  };
-  await createTopicsV7.api.async(connection, [topic], 10_000, false).catch((error) => {
-    if (
-      !JSON.stringify(error.errors?.map((e: { apiId?: string }) => e.apiId)).includes('TOPIC_ALREADY_EXISTS')
-    )
-      throw error;
-  });
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const { brokers, topics } = await metadataV12.api.async(connection, [options.topic], false, false);
-      const partitions = topics[0]!.partitions.toSorted((a, b) => a.partitionIndex - b.partitionIndex);
-      return partitions.map(({ leaderId }) => {
-        const { host, port } = brokers.find(({ nodeId }) => nodeId === leaderId)!;
-        return { host, port };
-      });
-    } catch (error) {
-      if (attempt >= 50) throw error;
-      await pause(100); // leaders are being elected
-    }
-  }
-}
-
-/** One Produce request with one record batch (protocol v11, acks = all). */
-async function send(
-  pool: ConnectionPool,
-  leader: Broker,
-  topic: string,
-  partition: number,
-  batch: Buffer,
-  attempt = 1,
-): Promise<void> {
-  const connection = await pool.get(leader);
-  const create = (): Writer =>
-    Writer.create()
-      .appendString(null) // no transaction
-      .appendInt16(-1)
-      .appendInt32(30_000)
-      .appendArray([topic], (writer, name) => {
-        writer.appendString(name).appendArray([partition], (inner, index) => {
-          inner
-            .appendInt32(index)
-            .appendUnsignedVarInt(batch.length + 1)
-            .append(batch);
-        });
-      })
-      .appendTaggedFields();
-  const errorCode = await new Promise<number>((resolve, reject) => {
-    // In the answer: one topic, its name, one partition, its index, the error code.
-    const parse = (
-      _id: number,
-      _key: number,
-      _version: number,
-      reader: import('@platformatic/kafka').Reader,
-    ): number => {
-      reader.readUnsignedVarInt();
-      reader.readString();
-      reader.readUnsignedVarInt();
-      reader.readInt32();
-      return reader.readInt16();
-    };
-    connection.send(produceApi.key, produceApi.version, create, parse, true, true, (error, code) =>
-      error ? reject(error) : resolve(code!),
-    );
-  });
-  if (errorCode === 0) return;
-  // A topic that was just made has leaders that do not know it yet; nothing was appended.
-  if (![3, 5, 6].includes(errorCode) || attempt >= 50)
-    throw new Error(`producing to ${topic}-${partition}: error code ${errorCode}`);
-  await pause(100);
-  await send(pool, leader, topic, partition, batch, attempt + 1);
 }
 
 if (import.meta.main) {

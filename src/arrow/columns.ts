@@ -31,7 +31,8 @@ abstract class BaseColumn {
   nullCount = 0;
   /** Bit set = value present. Absent when nothing here can be null. */
   validity: Uint8Array | undefined;
-  protected capacity: number = firstCapacity;
+  /** How many values the arrays have room for. */
+  capacity: number = firstCapacity;
 
   constructor(nullable: boolean) {
     if (nullable) this.validity = new Uint8Array(bitmapBytes(firstCapacity));
@@ -47,6 +48,12 @@ abstract class BaseColumn {
   /** Makes room for one more value. */
   protected room(): void {
     if (this.length === this.capacity) this.reserve(this.capacity * 2);
+  }
+
+  /** Makes room for `count` more values, to be written straight into the arrays; `setLength` then counts them. */
+  makeRoom(count: number): void {
+    const needed = this.length + count;
+    if (needed > this.capacity) this.reserve(Math.max(needed, this.capacity * 2));
   }
 
   /** Makes room for `capacity` values in all. */
@@ -111,10 +118,6 @@ export class BooleanColumn extends BaseColumn {
     return (this.values[row >> 3]! & (1 << (row & 7))) !== 0;
   }
 
-  appendRows(source: BooleanColumn, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.append(source.get(row));
-  }
-
   truncate(length: number): void {
     if (length === 0) this.values.fill(0, 0, bitmapBytes(this.length));
     else for (let row = length; row < this.length; row++) this.values[row >> 3]! &= ~(1 << (row & 7));
@@ -145,10 +148,6 @@ export class Int32Column extends BaseColumn {
     this.room();
     this.values[this.length] = 0;
     this.absent();
-  }
-
-  appendRows(source: Int32Column, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.append(source.values[row]!);
   }
 
   truncate(length: number): void {
@@ -198,13 +197,6 @@ export class Int64Column extends BaseColumn {
     this.absent();
   }
 
-  appendRows(source: Int64Column, rows: Int32Array): void {
-    for (const row of rows) {
-      if (source.isNull(row)) this.appendNull();
-      else this.append(source.halves[row * 2]!, source.halves[row * 2 + 1]!);
-    }
-  }
-
   truncate(length: number): void {
     this.truncateValidity(length);
   }
@@ -238,10 +230,6 @@ export class Float32Column extends BaseColumn {
     this.absent();
   }
 
-  appendRows(source: Float32Column, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.append(source.values[row]!);
-  }
-
   truncate(length: number): void {
     this.truncateValidity(length);
   }
@@ -272,10 +260,6 @@ export class Float64Column extends BaseColumn {
     this.room();
     this.values[this.length] = 0;
     this.absent();
-  }
-
-  appendRows(source: Float64Column, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.append(source.values[row]!);
   }
 
   truncate(length: number): void {
@@ -330,10 +314,6 @@ export class DecimalColumn extends BaseColumn {
     return (this.values[row * 2 + 1]! << 64n) | BigInt.asUintN(64, this.values[row * 2]!);
   }
 
-  appendRows(source: DecimalColumn, rows: Int32Array): void {
-    for (const row of rows) source.isNull(row) ? this.appendNull() : this.appendBigInt(source.get(row));
-  }
-
   truncate(length: number): void {
     this.truncateValidity(length);
   }
@@ -380,11 +360,6 @@ export class FixedColumn extends BaseColumn {
     return this.values.subarray(row * this.width, (row + 1) * this.width);
   }
 
-  appendRows(source: FixedColumn, rows: Int32Array): void {
-    for (const row of rows)
-      source.isNull(row) ? this.appendNull() : this.append(source.values, row * this.width);
-  }
-
   truncate(length: number): void {
     this.truncateValidity(length);
   }
@@ -404,13 +379,15 @@ export class BytesColumn extends BaseColumn {
   /** Value `i` is `data[offsets[i], offsets[i + 1])`. */
   offsets: Int32Array = new Int32Array(firstCapacity + 1);
   data: Uint8Array = new Uint8Array(firstCapacity * 8);
+  /** The same memory, to be written word by word. */
+  view: DataView = new DataView(this.data.buffer);
 
   /** Appends `source[start, end)`. Bytes of a string must be UTF-8: the caller has checked. */
   append(source: Uint8Array, start: number, end: number): void {
     this.room();
     const from = this.offsets[this.length]!;
     const next = from + end - start;
-    if (next > this.data.length) this.growData(next);
+    if (next > this.data.length) this.reserveData(next);
     const data = this.data;
     // A loop beats set(subarray()) for short values, which most are.
     if (end - start < 48) for (let i = start, to = from; i < end; ) data[to++] = source[i++]!;
@@ -429,20 +406,16 @@ export class BytesColumn extends BaseColumn {
     return this.data.subarray(this.offsets[row]!, this.offsets[row + 1]!);
   }
 
-  appendRows(source: BytesColumn, rows: Int32Array): void {
-    for (const row of rows) {
-      if (source.isNull(row)) this.appendNull();
-      else this.append(source.data, source.offsets[row]!, source.offsets[row + 1]!);
-    }
-  }
-
   truncate(length: number): void {
     this.truncateValidity(length);
   }
 
-  private growData(needed: number): void {
+  /** Makes room for `needed` bytes in all. */
+  reserveData(needed: number): void {
+    if (needed <= this.data.length) return;
     assert(needed <= 0x7fffffff, 'a string column holds at most 2 GiB: batches must be cut before');
     this.data = grown(this.data, Math.min(0x7fffffff, Math.max(needed, this.data.length * 2)));
+    this.view = new DataView(this.data.buffer);
   }
 
   protected resize(capacity: number): void {
@@ -478,22 +451,15 @@ export class StructColumn extends BaseColumn {
     this.absent();
   }
 
-  appendRows(source: StructColumn, rows: Int32Array): void {
-    // Members of a null struct are null themselves, so the children can be copied on their own.
-    for (const [i, child] of this.children.entries()) appendRows(child, source.children[i]!, rows);
-    for (const row of rows) {
-      this.room();
-      if (source.isNull(row)) this.absent();
-      else this.present();
-    }
-  }
-
   truncate(length: number): void {
     for (const child of this.children) child.truncate(length);
     this.truncateValidity(length);
   }
 
-  protected resize(): void {}
+  /** The members have room for as many values as the struct: whoever writes into their arrays asks only the struct. */
+  protected resize(capacity: number): void {
+    for (const child of this.children) child.reserve(capacity);
+  }
 
   byteLength(): number {
     return this.children.reduce((sum, child) => sum + child.byteLength(), this.bitmapLength());
@@ -523,17 +489,6 @@ export class ListColumn extends BaseColumn {
     this.room();
     this.offsets[this.length + 1] = this.element.length;
     this.absent();
-  }
-
-  appendRows(source: ListColumn, rows: Int32Array): void {
-    for (const row of rows) {
-      if (source.isNull(row)) {
-        this.appendNull();
-      } else {
-        appendRows(this.element, source.element, range(source.offsets[row]!, source.offsets[row + 1]!));
-        this.append();
-      }
-    }
   }
 
   truncate(length: number): void {
@@ -578,19 +533,6 @@ export class MapColumn extends BaseColumn {
     this.absent();
   }
 
-  appendRows(source: MapColumn, rows: Int32Array): void {
-    for (const row of rows) {
-      if (source.isNull(row)) {
-        this.appendNull();
-      } else {
-        const entries = range(source.offsets[row]!, source.offsets[row + 1]!);
-        appendRows(this.key, source.key, entries);
-        appendRows(this.value, source.value, entries);
-        this.append();
-      }
-    }
-  }
-
   truncate(length: number): void {
     this.key.truncate(this.offsets[length]!);
     this.value.truncate(this.offsets[length]!);
@@ -606,12 +548,6 @@ export class MapColumn extends BaseColumn {
   byteLength(): number {
     return (this.length + 1) * 4 + this.key.byteLength() + this.value.byteLength() + this.bitmapLength();
   }
-}
-
-/** Copies the given rows of `source` behind those of `target`; both are columns of the same type. */
-export function appendRows(target: Column, source: Column, rows: Int32Array): void {
-  assert(target.kind === source.kind, `columns of one type (${target.kind}, ${source.kind})`);
-  (target.appendRows as (source: Column, rows: Int32Array) => void).call(target, source, rows);
 }
 
 /** An empty column for values of `type`. `nullable`: it or a struct around it may be null. */
@@ -686,10 +622,6 @@ export class Columns {
   truncate(rows: number): void {
     for (const column of this.columns) column.truncate(rows);
   }
-
-  appendRows(source: Columns, rows: Int32Array): void {
-    for (const [i, column] of this.columns.entries()) appendRows(column, source.columns[i]!, rows);
-  }
 }
 
 function bitmapBytes(bits: number): number {
@@ -700,8 +632,4 @@ function grown(bytes: Uint8Array, length: number): Uint8Array {
   const out = new Uint8Array(length);
   out.set(bytes);
   return out;
-}
-
-function range(from: number, to: number): Int32Array {
-  return Int32Array.from({ length: to - from }, (_, i) => from + i);
 }

@@ -65,6 +65,8 @@ export class MetastoreCatalog implements Catalog {
   readonly #warehouse: string;
   /** By table: metadata of doubtful commits, which a later load finds in the table or deletes. */
   readonly #refused = new Map<string, Refused[]>();
+  /** By table: as it last was. What a location holds never changes, so it is read once. */
+  readonly #known = new Map<string, Table>();
 
   /** `warehouse` is the URI below which new tables get their location. */
   constructor(pointers: Pointers, warehouse: string, ports: MetastorePorts) {
@@ -76,24 +78,33 @@ export class MetastoreCatalog implements Catalog {
   async load(identifier: TableIdentifier): Promise<Table | undefined> {
     const pointer = await this.#pointers.get(identifier);
     if (!pointer) return undefined;
+    const name = formatIdentifier(identifier);
+    const known = this.#known.get(name);
+    const table =
+      known?.metadataLocation === pointer.location ? known : await this.#read(identifier, pointer, known);
+    this.#known.set(name, table);
+    await this.#settleRefused(table);
+    return table;
+  }
+
+  async #read(identifier: TableIdentifier, { location }: Pointer, known: Table | undefined): Promise<Table> {
     const doing = `loading table ${formatIdentifier(identifier)}`;
     let bytes: Uint8Array;
     try {
-      bytes = await this.#ports.store.get(pointer.location);
+      bytes = await this.#ports.store.get(location);
     } catch (error) {
       if (!(error instanceof NotFoundError)) throw error;
       const now = await this.#pointers.get(identifier);
-      if (now?.location !== pointer.location)
+      if (now?.location !== location)
         throw new TransientError(`${doing}: it moved on while it was read`, { cause: error });
-      throw new FatalError(`${doing}: the catalog points at ${pointer.location}, which is missing`, {
+      throw new FatalError(`${doing}: the catalog points at ${location}, which is missing`, {
         cause: error,
       });
     }
-    const text = pointer.location.endsWith('.gz.metadata.json') ? gunzipSync(bytes) : Buffer.from(bytes);
-    const metadata = parseMetadata(text.toString('utf8'), pointer.location);
-    const table = { identifier, metadataLocation: pointer.location, metadata };
-    await this.#settleRefused(table);
-    return table;
+    const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const text = location.endsWith('.gz.metadata.json') ? gunzipSync(view) : view;
+    const metadata = parseMetadata(text.toString('utf8'), location, known?.metadata);
+    return { identifier, metadataLocation: location, metadata };
   }
 
   async create(identifier: TableIdentifier, creation: TableCreation): Promise<Table> {
@@ -138,12 +149,27 @@ export class MetastoreCatalog implements Catalog {
     if (outcome.type === 'rejected' && outcome.doubtful) this.#keepRefused(base, location);
     else if (outcome.type === 'rejected') await this.#deleteQuietly(location);
     if (outcome.type !== 'applied') return { type: outcome.type, reason: outcome.reason };
-    return { type: 'applied', table: { identifier: base.identifier, metadataLocation: location, metadata } };
+    const table = { identifier: base.identifier, metadataLocation: location, metadata };
+    this.#known.set(formatIdentifier(base.identifier), table);
+    this.#prune(base.metadata, metadata);
+    return { type: 'applied', table };
+  }
+
+  /**
+   * Deletes the metadata versions that an applied commit has put out of the log, where the table asks for it (Java
+   * `CatalogUtil.deleteRemovedMetadataFiles`). Nobody waits for it: an orphan more is no harm.
+   */
+  #prune(before: TableMetadata, after: TableMetadata): void {
+    if (after.properties['write.metadata.delete-after-commit.enabled'] !== 'true') return;
+    const kept = new Set(after['metadata-log'].map((entry) => entry['metadata-file']));
+    for (const { 'metadata-file': file } of before['metadata-log'])
+      if (!kept.has(file)) void this.#deleteQuietly(file);
   }
 
   async drop(identifier: TableIdentifier): Promise<boolean> {
     if (!this.#pointers.remove) return false;
     await this.#pointers.remove(identifier);
+    this.#known.delete(formatIdentifier(identifier));
     return true;
   }
 

@@ -16,9 +16,11 @@ import {
 import { formatPartitionTerms } from '../iceberg/partition-by.ts';
 import { typeName } from '../iceberg/types.ts';
 import { parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { isChosen } from '../kafka/topic-pattern.ts';
 import { type Ledger, ledgerNames, parseLedger, type Resolution, resolveLedger } from '../sink/ledger.ts';
 import type { Store } from '../storage/store.ts';
 import { catalogName, openCatalog, openWire } from '../worker/open.ts';
+import { foundBy } from '../worker/topics.ts';
 import { formatAge, formatBytes, formatCount, formatTable, parseCount } from './format.ts';
 import { logsBehind } from './logs.ts';
 
@@ -190,25 +192,38 @@ async function inspectPartitions(
   name: string,
   ledger: Ledger | undefined,
 ): Promise<Pick<Inspection, 'partitions' | 'kafka'>> {
-  const topics = config.tables.find((table) => table.table === name)?.topics ?? config.source.topics;
+  const choice = config.tables.find((table) => table.table === name);
+  const isOfTable = (topic: string): boolean => choice === undefined || isChosen(topic, choice);
+  const found = foundBy(config);
+  const isFound = found && ((topic: string) => found(topic) && isOfTable(topic));
   const wire = openWire(config);
   try {
-    const logs = await logsBehind(wire, config.pipeline, topics, ledger);
-    const partitions = [...logs].map(([key, { start, end, highWatermark, oldestAtMs, truncatedAt }]) => {
-      const next = ledger?.next.get(key) ?? null;
-      const age = oldestAtMs === undefined ? undefined : Math.max(0, Date.now() - oldestAtMs);
-      return {
-        ...parseKey(key),
-        next,
-        logStart: start,
-        logEnd: end,
-        ...(highWatermark === undefined ? {} : { highWatermark }),
-        lag: Math.max(0, end - Math.max(next ?? start, start)),
-        ...(age === undefined ? {} : { oldestAgeMs: age }),
-        ...(truncatedAt === undefined ? {} : { truncatedAt }),
-      };
-    });
-    return { partitions };
+    const logs = await logsBehind(
+      wire,
+      config.pipeline,
+      config.source.topics.filter(isOfTable),
+      isFound,
+      ledger,
+    );
+    const partitions: InspectedPartition[] = [...logs].map(
+      ([key, { start, end, highWatermark, oldestAtMs, truncatedAt }]) => {
+        const next = ledger?.next.get(key) ?? null;
+        const age = oldestAtMs === undefined ? undefined : Math.max(0, Date.now() - oldestAtMs);
+        return {
+          ...parseKey(key),
+          next,
+          logStart: start,
+          logEnd: end,
+          ...(highWatermark === undefined ? {} : { highWatermark }),
+          lag: Math.max(0, end - Math.max(next ?? start, start)),
+          ...(age === undefined ? {} : { oldestAgeMs: age }),
+          ...(truncatedAt === undefined ? {} : { truncatedAt }),
+        };
+      },
+    );
+    // Topics that are gone: what has landed of them is there.
+    const gone = [...(ledger?.next ?? [])].filter(([key]) => !logs.has(key));
+    return { partitions: [...partitions, ...gone.map(([key, next]) => ({ ...parseKey(key), next }))] };
   } catch (error) {
     const partitions = [...(ledger?.next ?? [])].map(([key, next]) => ({ ...parseKey(key), next }));
     return { partitions, kafka: messageOf(error) };

@@ -22,20 +22,21 @@ const waitMs = 5_000;
 /** A look at each topic-partition, not more. */
 const allowedBytes = 64 * 1024 * 1024;
 
-/** Looks at the topics' logs, from where a ledger ends. @throws {KafkaError} when that cannot be. */
+/** Looks at the logs of topics, named and found, from where a ledger ends. @throws {KafkaError} when that cannot be. */
 export async function logsBehind(
   wire: Wire,
   group: string,
   topics: readonly string[],
+  isFound: ((topic: string) => boolean) | undefined,
   ledger: Ledger | undefined,
   clock: Clock = systemClock,
 ): Promise<Map<TopicPartitionKey, LogBehind>> {
-  const { topics: known } = await wire.metadata(topics);
+  const { topics: known } = await wire.metadata(topics, isFound);
   const partitions = Object.fromEntries(
     [...known.values()].map(({ topic, leaders }) => [topic, [...leaders.keys()]]),
   );
   const source = new KafkaSource(
-    { group, topics, partitions },
+    { group, topics: Object.keys(partitions), partitions },
     { wire, clock, random: systemRandom, log: silentLog },
   );
   try {

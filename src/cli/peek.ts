@@ -6,7 +6,6 @@ import { silentLog } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import { parseIdentifier } from '../catalog/catalog.ts';
 import { type Config, loadConfig } from '../config/config.ts';
-import { DecodeError } from '../decode/decoder.ts';
 import { currentSchema, defaultSpec } from '../iceberg/metadata.ts';
 import { type PartitionSpec, partitionPath, partitionTypes } from '../iceberg/partition-spec.ts';
 import { assignFieldIds, type Schema } from '../iceberg/schema.ts';
@@ -16,11 +15,13 @@ import type { RecordColumns } from '../kafka/record-columns.ts';
 import { RecordSetReader, readHeaders, summarize } from '../kafka/record-set.ts';
 import type { RecordSet } from '../kafka/source.ts';
 import { keyOf } from '../kafka/topic-partition.ts';
+import { isChosen, type TopicChoice } from '../kafka/topic-pattern.ts';
 import { describe } from '../lane/describe.ts';
 import { PartitionRouter } from '../lane/partition-router.ts';
 import { RowDecoder } from '../lane/row-decoder.ts';
 import { creationOf } from '../sink/plan.ts';
 import { openCatalog, openWire } from '../worker/open.ts';
+import { foundBy } from '../worker/topics.ts';
 import { tableOptions } from '../worker/worker.ts';
 import { parseCount } from './format.ts';
 
@@ -83,7 +84,7 @@ async function peek(config: Config, count: number, from: Where): Promise<PeekedR
     while (reader.read()) {
       const { columns } = reader;
       for (let i = 0; i < columns.count; i++) {
-        const takers = tables.filter((table) => table.topics.includes(set.topic));
+        const takers = tables.filter((table) => isChosen(set.topic, table.choice));
         const destinations: Destination[] = [];
         for (const table of takers) destinations.push(await table.destination(set, columns, i));
         records.push(peeked(set, columns, i, destinations));
@@ -98,13 +99,12 @@ async function peek(config: Config, count: number, from: Where): Promise<PeekedR
 async function fetchSome(config: Config, count: number, from: Where): Promise<RecordSet[]> {
   const wire = openWire(config);
   try {
-    const { topics } = config.source;
-    const metadata = await wire.metadata(topics);
+    const metadata = await wire.metadata(config.source.topics, foundBy(config));
     const partitions = Object.fromEntries(
       [...metadata.topics.values()].map(({ topic, leaders }) => [topic, [...leaders.keys()]]),
     );
     const source = new KafkaSource(
-      { group: config.pipeline, topics, partitions },
+      { group: config.pipeline, topics: Object.keys(partitions), partitions },
       { wire, clock: systemClock, random: systemRandom, log: silentLog },
     );
     const sets: RecordSet[] = [];
@@ -139,7 +139,7 @@ async function fetchSome(config: Config, count: number, from: Where): Promise<Re
 
 /** A configured table and what a record would become in it. */
 class PeekedTable {
-  readonly topics: readonly string[];
+  readonly choice: TopicChoice;
   readonly #config: Config;
   readonly #options: ReturnType<typeof tableOptions>;
   readonly #ports = { clock: systemClock, random: systemRandom, log: silentLog, fetch };
@@ -148,7 +148,7 @@ class PeekedTable {
   #decoder: RowDecoder | undefined;
 
   constructor(config: Config, table: Config['tables'][number]) {
-    this.topics = table.topics;
+    this.choice = table;
     this.#config = config;
     this.#options = tableOptions(config, table);
   }
@@ -162,14 +162,12 @@ class PeekedTable {
     this.#decoder ??= new RowDecoder({ ...this.#options, schema }, this.#registries, this.#ports);
     const { rows } = this.#decoder;
     const router = new PartitionRouter(spec, schema, rows);
-    try {
-      await this.#decoder.prepare(records);
-      this.#decoder.append(set, records, i);
-      router.check(0);
-    } catch (error) {
+    await this.#decoder.prepare(records);
+    const isRow = this.#decoder.append(set, records, i, i + 1) > i;
+    const error = isRow ? router.check(0, 1)?.error : this.#decoder.failure;
+    if (error) {
       rows.truncate(0);
-      if (error instanceof DecodeError) return { table, error: error.reason, field: error.field };
-      throw error;
+      return { table, error: error.reason, field: error.field };
     }
     const row = Object.fromEntries(
       schema.fields.map((field, j) => [field.name, valueAt(rows.columns[j]!, 0, field.type)]),

@@ -1,6 +1,7 @@
 import { readPartitionTerms } from '../iceberg/partition-by.ts';
 import { singleFields } from '../iceberg/schema.ts';
 import type { Type } from '../iceberg/types.ts';
+import { isChosen, isInternal } from '../kafka/topic-pattern.ts';
 import { nearest } from './nearest.ts';
 import type { RawConfig } from './schema.ts';
 import type { Path, Report } from './setting.ts';
@@ -51,26 +52,40 @@ function checkGlueNames(tables: Tables, report: Report): void {
   }
 }
 
-function checkTopics({ topics, partitions }: RawConfig['source'], tables: Tables, report: Report): void {
+const neither = 'neither topics nor topicsPattern is given';
+
+function checkTopics(source: RawConfig['source'], tables: Tables, report: Report): void {
+  const { topics, topicsPattern, partitions } = source;
+  if (topics.length === 0 && !topicsPattern)
+    report(['source', 'topics'], neither, 'write topics: [orders], or topicsPattern: shop\\..*');
   for (const [i, topic] of topics.entries()) {
     if (topics.indexOf(topic) !== i)
       report(['source', 'topics', i], `topic ${topic} is listed twice`, 'remove one');
-    if (!tables.some((table) => table.topics.includes(topic)))
+    if (!tables.some((table) => isChosen(topic, table)))
       report(
         ['source', 'topics', i],
         `topic ${topic} goes into no table`,
         'name it in the topics of a table, or remove it here',
       );
   }
-  for (const [i, table] of tables.entries())
+  for (const [i, table] of tables.entries()) {
+    if (table.topics.length === 0 && !table.topicsPattern)
+      report(['tables', i, 'topics'], neither, 'name topics of source, or write topicsPattern: .* for all');
     for (const [j, topic] of table.topics.entries())
-      if (!topics.includes(topic))
+      if (!isRead(topic, source))
         report(
           ['tables', i, 'topics', j],
           `topic ${topic} is not in source.topics`,
           suggest(topic, topics) ?? 'add it there',
         );
+  }
   if (!partitions) return;
+  if (topicsPattern)
+    report(
+      ['source', 'topicsPattern'],
+      'a fixed assignment takes topics by name',
+      'name them in source.topics, or remove source.partitions',
+    );
   for (const topic of Object.keys(partitions))
     if (!topics.includes(topic))
       report(['source', 'partitions', topic], `topic ${topic} is not in source.topics`, undefined, 'key');
@@ -81,6 +96,10 @@ function checkTopics({ topics, partitions }: RawConfig['source'], tables: Tables
         `topic ${topic} has no partitions here`,
         `write ${topic}: [0, 1, ...]`,
       );
+}
+
+function isRead(topic: string, { topics, topicsPattern }: RawConfig['source']): boolean {
+  return topics.includes(topic) || (!isInternal(topic) && (topicsPattern?.matches(topic) ?? false));
 }
 
 const metadataTypes: readonly [string, Type][] = [

@@ -1,4 +1,5 @@
 import { assignorNames } from '../kafka/assignor.ts';
+import { PatternError, TopicPattern } from '../kafka/topic-pattern.ts';
 import { sasl, tls } from './access.ts';
 import { column } from './columns.ts';
 import { httpUrl, secret, secretive } from './secrets.ts';
@@ -39,6 +40,20 @@ const topicName = text(
   'a topic name (letters, digits, dots, dashes and underscores)',
   /^[a-zA-Z0-9._-]{1,249}$/,
 );
+const topicsPattern: Setting<TopicPattern> = {
+  expected: 'a regular expression',
+  read(value, path, report): TopicPattern | Invalid {
+    const pattern = text('a regular expression, such as shop\\..*', /./).read(value, path, report);
+    if (pattern === invalid) return invalid;
+    try {
+      return new TopicPattern(pattern);
+    } catch (error) {
+      if (!(error instanceof PatternError)) throw error;
+      report(path, `expected a regular expression, found ${error.message} of ${pattern}`, error.fix);
+      return invalid;
+    }
+  },
+};
 const instanceId = text(
   'an instance id (letters, digits, dots, dashes and underscores)',
   /^(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}$/,
@@ -119,9 +134,14 @@ const table = mapping({
     text('namespace.table, such as shop.orders', /^[^.\s]+(\.[^.\s]+)+$/),
     'Namespace and name of the Iceberg table.',
   ),
-  topics: required(
-    list(topicName, 1),
-    'Topics that land in this table. A topic may be named by several tables: each gets every record.',
+  topics: withDefault(
+    list(topicName),
+    [],
+    'Topics that land in this table. A topic may go into several tables: each gets every record.',
+  ),
+  topicsPattern: optional(
+    topicsPattern,
+    'Further topics that land in this table: those of `source` whose whole name it matches. `.*` takes all.',
   ),
   create: withDefault(
     flag(),
@@ -267,7 +287,16 @@ export const settings = {
   source: required(
     mapping({
       brokers: required(brokers, 'Bootstrap brokers, `host:port`.'),
-      topics: required(list(topicName, 1), 'Topics to read.'),
+      topics: withDefault(list(topicName), [], 'Topics to read.'),
+      topicsPattern: optional(
+        topicsPattern,
+        "Further topics to read, also such as come later: those whose whole name it matches, as with Connect's `topics.regex`. Not those that begin with `__`; not those that go into no table. docs/kafka-topics.md tells more.",
+      ),
+      metadataMaxAge: withDefault(
+        duration('1s', '1h'),
+        '1m',
+        'The cluster is asked this often at least which topics, partitions and leaders there are (`metadata.max.age.ms`).',
+      ),
       partitions: optional(
         dictionary(list(count('0', '0'), 1), 'a mapping of topics to partition numbers'),
         'A fixed assignment instead of group membership, for jobs: `{ orders: [0, 1] }`.',
@@ -291,9 +320,14 @@ export const settings = {
         '45s',
         'Classic protocol: a worker that has not been heard of for this long is replaced. For `consumer` it is a configuration of the group, `consumer.session.timeout.ms`.',
       ),
+      rebalanceTimeout: withDefault(
+        duration('4s', '1h'),
+        '60s',
+        'When partitions move, how long a worker may take to land what it holds of them (three quarters of this) and to say so, before the group takes them: as `max.poll.interval.ms` of Java.',
+      ),
       clientRack: optional(
         text('a name', /\S/),
-        'Where the worker runs, as brokers name it in `broker.rack` (in AWS: the availability zone id). Where brokers have a rack-aware `replica.selector.class`, partitions are fetched from replicas there.',
+        'Where the worker runs, as brokers name it in `broker.rack` (in AWS: the availability zone id). Where brokers have a rack-aware `replica.selector.class`, partitions are fetched from replicas there; group members tell it to brokers and leaders that assign by rack.',
       ),
       batchBytesMax: withDefault(
         bytes('1MB'),

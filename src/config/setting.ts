@@ -235,8 +235,11 @@ export function variants<const K extends string, V extends Readonly<Record<strin
   };
 }
 
+/** Not what a setting has made of its value: that is an object of a class. */
 export function isMapping(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === 'object' && !Array.isArray(value);
+  if (value === null || typeof value !== 'object') return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function choice(words: readonly string[]): string {

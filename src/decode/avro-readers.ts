@@ -45,6 +45,11 @@ export function compileValue(writer: AvroType, field: Field, column: Column): Av
   return fieldReader(writer, field.type, field.required, column, field.name, new Set());
 }
 
+/** Steps over a value of a type that no column wants. */
+export function compileSkip(writer: AvroType): AvroReader {
+  return skipper(writer, '');
+}
+
 function recordReader(
   writer: Extract<AvroType, { kind: 'record' }>,
   fields: readonly Field[],

@@ -17,8 +17,20 @@ export class DecodeError extends Error {
   }
 }
 
-/** Turns the bytes of a record's key or value into one row of the columns it was made for. */
+/** The keys or the values of a batch: entry `i` is `bytes[starts[i], starts[i] + lengths[i])`, null if its length is -1. */
+export interface Entries {
+  readonly bytes: Buffer;
+  /** A view of `bytes`. */
+  readonly view: DataView;
+  readonly starts: Int32Array;
+  readonly lengths: Int32Array;
+}
+
+/** Turns the keys or values of records into rows of the columns it was made for. */
 export interface Decoder {
+  /** Why the entry at which {@link append} stopped makes no row. */
+  readonly failure: DecodeError | undefined;
+
   /**
    * Fetches what decoding these records needs (writer schemas by id). A source that is down delays, for a bounded time.
    * @throws {TransientError} when the bound is reached.
@@ -26,8 +38,8 @@ export interface Decoder {
   prepare(records: RecordColumns): Promise<void>;
 
   /**
-   * Appends one value to each target column from `bytes[start, end)`.
-   * @throws {DecodeError} with the columns in any state: the caller truncates them to whole rows.
+   * Appends a row for each of the entries from `from` up to `to`, none of which is null. Returns `to`, or the first entry
+   * that makes no row: nothing of it is in the columns then.
    */
-  append(bytes: Buffer, view: DataView, start: number, end: number): void;
+  append(entries: Entries, from: number, to: number): number;
 }

@@ -83,7 +83,7 @@ export function momentReader(
 }
 
 /** Microseconds in a unit; 0 for nanoseconds, which always take the exact way: today's are beyond a double's integers. */
-function factorOf(unit: Epoch): number {
+export function factorOf(unit: Epoch): number {
   return unit === 'ns' ? 0 : 10 ** microScales[unit];
 }
 

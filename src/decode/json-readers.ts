@@ -34,7 +34,7 @@ export function fieldsReader(
 }
 
 /** Reads a value as its column's type says. */
-function valueReader(c: ReaderContext, type: Type, column: Column, path: string): Read {
+export function valueReader(c: ReaderContext, type: Type, column: Column, path: string): Read {
   if (isPrimitive(type)) return leafReader(c, type, column, path);
   switch (type.kind) {
     case 'struct':

@@ -124,7 +124,7 @@ export class JsonScanner {
   /** Reads the string at the position into {@link text}. */
   string(path: string): void {
     const from = this.position + 1;
-    const to = this.plainEnd(from);
+    const to = plainEnd(this.bytes, this.view, from, this.end);
     if (to >= 0) {
       this.text = this.bytes;
       this.textStart = from;
@@ -157,7 +157,7 @@ export class JsonScanner {
   /** Passes over the string at the position. Lone surrogates are let through: nobody reads them. */
   skipString(path: string): void {
     const from = this.position + 1;
-    const to = this.plainEnd(from);
+    const to = plainEnd(this.bytes, this.view, from, this.end);
     if (to >= 0) this.position = to + 1;
     else if (this.rawString(path))
       checkEscapes(this.bytes, from, this.position - 1, (problem) => this.fail(path, problem, from - 1));
@@ -166,37 +166,6 @@ export class JsonScanner {
   /** The content of the last string. */
   content(): string {
     return this.text.toString('utf8', this.textStart, this.textEnd);
-  }
-
-  /**
-   * The position of the closing quote when all before it are plain ASCII characters, else -1. Looks at four bytes at a
-   * time: the lowest bit set in `special` marks the first byte that is a quote, a backslash, a control character or
-   * beyond ASCII (bits above it may be wrong, for the subtractions borrow).
-   */
-  private plainEnd(from: number): number {
-    const { bytes, view, end } = this;
-    let at = from;
-    for (; at + 4 <= end; at += 4) {
-      const word = view.getInt32(at, true);
-      const quotes = word ^ 0x22222222;
-      const slashes = word ^ 0x5c5c5c5c;
-      const special =
-        (((quotes - 0x01010101) & ~quotes) |
-          ((slashes - 0x01010101) & ~slashes) |
-          ((word - 0x20202020) & ~word) |
-          word) &
-        0x80808080;
-      if (special !== 0) {
-        at += (31 - Math.clz32(special & -special)) >> 3;
-        return bytes[at] === quote ? at : -1;
-      }
-    }
-    for (; at < end; at++) {
-      const byte = bytes[at]!;
-      if (byte === quote) return at;
-      if (byte === backslash || byte < 32 || byte > 127) return -1;
-    }
-    return -1;
   }
 
   /** Passes over any string, checking its bytes but not its escapes. True when it has escapes. */
@@ -290,6 +259,48 @@ export class JsonScanner {
     const shown = token.length > sampleLength ? `${token.slice(0, sampleLength)}...` : token;
     return shown.replace(/[\x00-\x1f\x7f]/g, (c) => hexByte(c.charCodeAt(0)));
   }
+}
+
+/**
+ * Marks the bytes of a word that are a quote, a backslash, a control character or beyond ASCII; 0 when none is. Only the
+ * lowest mark is right for sure, for the subtractions borrow.
+ */
+export function specialIn(word: number): number {
+  const quotes = word ^ 0x22222222;
+  const slashes = word ^ 0x5c5c5c5c;
+  return (
+    (((quotes - 0x01010101) & ~quotes) |
+      ((slashes - 0x01010101) & ~slashes) |
+      ((word - 0x20202020) & ~word) |
+      word) &
+    0x80808080
+  );
+}
+
+/** Which byte the lowest mark is at. */
+export function firstByte(marks: number): number {
+  return (31 - Math.clz32(marks & -marks)) >> 3;
+}
+
+/**
+ * The position of the closing quote when all from `from` up to it are plain ASCII characters, else -1. Looks at four bytes
+ * at a time.
+ */
+export function plainEnd(bytes: Buffer, view: DataView, from: number, end: number): number {
+  let at = from;
+  for (; at + 4 <= end; at += 4) {
+    const special = specialIn(view.getInt32(at, true));
+    if (special !== 0) {
+      at += firstByte(special);
+      return bytes[at] === quote ? at : -1;
+    }
+  }
+  for (; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte === quote) return at;
+    if (byte === backslash || byte < 32 || byte > 127) return -1;
+  }
+  return -1;
 }
 
 function hexByte(byte: number): string {

@@ -4,6 +4,7 @@ import { type RetryPolicy, type RetryPorts, retry } from '../base/retry.ts';
 import type { Config } from '../config/config.ts';
 import { KafkaError, partitionError } from '../kafka/errors.ts';
 import type { ClusterMetadata, TopicMetadata, Wire } from '../kafka/wire.ts';
+import { foundBy } from '../worker/topics.ts';
 import { type Check, failed, type Outcome, ok, once, skipped, succeeds, warning } from './check.ts';
 
 export type Cluster = Pick<
@@ -17,18 +18,21 @@ const latest = -1;
 /** Shorter than the bound of a check, so that those that wait for it tell why they were skipped. */
 const knownTimeoutMs = 12_000;
 const hourMs = 3_600_000;
+/** Of the topics that a pattern finds so many are looked at: each takes some requests. */
+const lookedMax = 10;
 /** A cluster that has never had a group makes the topic for their offsets when it is first asked. */
 const coordinatorPolicy: RetryPolicy = { attemptsMax: 20, totalMs: 15_000, waitMinMs: 200, waitMaxMs: 2_000 };
 
 /** Brokers, topics, and the group: whether they can be reached, and whether we may do what a worker does. */
 export function kafkaChecks(
-  config: Pick<Config, 'pipeline' | 'source' | 'commit'>,
+  config: Pick<Config, 'pipeline' | 'source' | 'commit' | 'tables'>,
   cluster: Cluster,
   ports: RetryPorts,
 ): Check[] {
   const { source } = config;
   const doing = `asking ${source.brokers.join(', ')} for the brokers`;
   const known = once(() => withDeadline(ports.clock, knownTimeoutMs, doing, () => cluster.metadata([])));
+  const found = findTopics(config, cluster);
   const whenKnown = (run: (metadata: ClusterMetadata) => Promise<Outcome>) => async (): Promise<Outcome> =>
     (await succeeds(known())) ? run(await known()) : skipped('the brokers do not answer');
   return [
@@ -37,7 +41,18 @@ export function kafkaChecks(
       what: `topic ${topic}`,
       run: whenKnown((metadata) => checkTopic(topic, metadata, config, cluster)),
     })),
-    { what: 'group', run: whenKnown(() => checkGroup(config.pipeline, source.topics, cluster, ports)) },
+    ...(source.topicsPattern
+      ? [
+          {
+            what: `topics ${source.topicsPattern.text}`,
+            run: whenKnown(async (metadata) => checkFound(await found(), metadata, config, cluster)),
+          },
+        ]
+      : []),
+    {
+      what: 'group',
+      run: whenKnown(async () => checkGroup(config.pipeline, await topicsOf(source, found), cluster, ports)),
+    },
   ];
 }
 
@@ -105,6 +120,62 @@ async function checkTopic(
     return warning(`${found}, ${orphans.join(', ')} without a leader`, 'bring their brokers back');
   await readOne(metadata, brokers, cluster);
   return checkRetention(topic, found, commit.interval, cluster);
+}
+
+interface Found {
+  /** Those that are read. */
+  readonly topics: readonly string[];
+  /** Those that match and go into no table. */
+  readonly homeless: readonly string[];
+}
+
+/** What a pattern finds, asked once. */
+function findTopics(config: Pick<Config, 'source' | 'tables'>, cluster: Cluster): () => Promise<Found> {
+  return once(async () => {
+    const homeless: string[] = [];
+    const isFound = foundBy(config, (topic) => homeless.push(topic));
+    const { topics } = isFound ? await cluster.metadata([], isFound) : { topics: new Map() };
+    const named = config.source.topics;
+    return { topics: [...topics.keys()].filter((topic) => !named.includes(topic)).sort(), homeless };
+  });
+}
+
+/** Those that can be asked about the group: what is wrong with the others is told by their checks. */
+async function topicsOf(source: Source, found: () => Promise<Found>): Promise<readonly string[]> {
+  return (await succeeds(found())) ? [...source.topics, ...(await found()).topics] : source.topics;
+}
+
+/** Each of them is looked at; what is told is what is wrong, or which they are. */
+async function checkFound(
+  { topics, homeless }: Found,
+  metadata: ClusterMetadata,
+  config: Pick<Config, 'source' | 'commit'>,
+  cluster: Cluster,
+): Promise<Outcome> {
+  if (topics.length === 0 && homeless.length === 0)
+    return warning(
+      'none is there, or this principal may DESCRIBE none',
+      'nothing, if they come later; else correct source.topicsPattern',
+    );
+  const looked: [string, Outcome][] = [];
+  for (const topic of topics.slice(0, lookedMax))
+    looked.push([topic, await checkTopic(topic, metadata, config, cluster).catch(asFailure)]);
+  const named = topics.slice(0, lookedMax).join(', ');
+  const more = topics.length > lookedMax ? ` and ${topics.length - lookedMax} more` : '';
+  const found = `${topics.length} found: ${named}${more}`;
+  for (const status of ['failed', 'warning'] as const) {
+    const [topic, outcome] = looked.find(([, each]) => each.status === status) ?? [];
+    if (outcome) return { ...outcome, found: `${found}; topic ${topic}: ${outcome.found}` };
+  }
+  if (homeless.length === 0) return ok(found);
+  return warning(
+    `${found}; without a table, and not read: ${homeless.slice(0, lookedMax).join(', ')}`,
+    'add them to a table (topicsPattern: .* takes all), or narrow source.topicsPattern',
+  );
+}
+
+function asFailure(error: unknown): Outcome {
+  return { status: 'failed', found: messageOf(error) };
 }
 
 /** Fetches at the end of the first partition: nothing comes, but for a refusal. */

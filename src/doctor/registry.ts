@@ -35,6 +35,8 @@ async function checkRegistry(
 ): Promise<Outcome> {
   const found: string[] = [];
   const missing: string[] = [];
+  // Which topics there will be only Kafka knows.
+  if (subjects.length === 0) await ask(options, '/subjects');
   for (const subject of subjects) {
     try {
       const path = `/subjects/${encodeURIComponent(subject)}/versions/latest`;

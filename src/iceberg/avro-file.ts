@@ -14,7 +14,8 @@ export type AvroRecord = { [name: string]: unknown };
 
 const magic = Buffer.from([0x4f, 0x62, 0x6a, 0x01]); // "Obj" 1
 const syncLength = 16;
-const recordsPerBlock = 4096;
+/** A block ends with so many bytes: what compresses it holds the thread for some ms. */
+const blockBytes = 256 * 1024;
 
 // 64-bit longs as bigint: snapshot ids do not fit a double.
 const long = avsc.types.LongType.__with({
@@ -91,25 +92,70 @@ export function writeAvroFile(
   metadata: Readonly<Record<string, string>>,
   sync: Uint8Array,
 ): Uint8Array {
-  const schemaText = JSON.stringify(schema);
-  const { type } = compiledOf(schemaText);
-  const header: Record<string, Buffer> = {
-    'avro.schema': Buffer.from(schemaText),
-    'avro.codec': Buffer.from('deflate'),
-  };
-  for (const [key, value] of Object.entries(metadata)) header[key] = Buffer.from(value);
-  const parts: Uint8Array[] = [magic, headerType.toBuffer(header), sync];
-  for (let from = 0; from < records.length; from += recordsPerBlock) {
-    const block = records.slice(from, from + recordsPerBlock);
-    const body = deflateRawSync(Buffer.concat(block.map((record) => type.toBuffer(record))));
-    parts.push(countType.toBuffer(block.length), countType.toBuffer(body.length), body, sync);
+  const file = new AvroWriter(JSON.stringify(schema), metadata, sync);
+  file.add(records);
+  return file.finish();
+}
+
+/** Some records of a container file, compressed with deflate. */
+export interface AvroBlock {
+  readonly count: number;
+  readonly body: Uint8Array;
+}
+
+/** A container file that is written bit by bit. */
+export class AvroWriter {
+  readonly #type: avsc.Type;
+  readonly #sync: Uint8Array;
+  readonly #parts: Uint8Array[];
+  #records: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(schemaText: string, metadata: Readonly<Record<string, string>>, sync: Uint8Array) {
+    this.#type = compiledOf(schemaText).type;
+    this.#sync = sync;
+    const header: Record<string, Buffer> = {
+      'avro.schema': Buffer.from(schemaText),
+      'avro.codec': Buffer.from('deflate'),
+    };
+    for (const [key, value] of Object.entries(metadata)) header[key] = Buffer.from(value);
+    this.#parts = [magic, headerType.toBuffer(header), sync];
   }
-  return Buffer.concat(parts);
+
+  /** All of them or none. @throws {Error} when one is not of the schema. */
+  add(records: readonly AvroRecord[]): void {
+    for (const bytes of records.map((record) => this.#type.toBuffer(record))) {
+      this.#records.push(bytes);
+      this.#bytes += bytes.length;
+      if (this.#bytes >= blockBytes) this.#endBlock();
+    }
+  }
+
+  /** A block of another file of the very same schema, as it is. */
+  copy({ count, body }: AvroBlock): void {
+    this.#endBlock();
+    this.#parts.push(countType.toBuffer(count), countType.toBuffer(body.length), body, this.#sync);
+  }
+
+  finish(): Uint8Array {
+    this.#endBlock();
+    return Buffer.concat(this.#parts);
+  }
+
+  #endBlock(): void {
+    const count = this.#records.length;
+    if (count === 0) return;
+    const body = deflateRawSync(Buffer.concat(this.#records));
+    this.#records = [];
+    this.#bytes = 0;
+    this.copy({ count, body });
+  }
 }
 
 export interface AvroFile {
   /** Shared by all files that have it. */
   readonly schema: { readonly [key: string]: unknown };
+  readonly schemaText: string;
   metadata: Record<string, string>;
   /** Longs are bigint, bytes are Buffer. */
   records: AvroRecord[];
@@ -128,14 +174,53 @@ export function readAvroFile(bytes: Uint8Array, name: string): AvroFile {
 }
 
 function decodeFile(buffer: Buffer): AvroFile {
+  const { schemaText, metadata, blocks } = openFile(buffer);
+  const { schema, type } = compiledOf(schemaText);
+  const records: AvroRecord[] = [];
+  for (const { count, body: stored } of blocks) {
+    const body = decompress(
+      metadata['avro.codec'],
+      Buffer.from(stored.buffer, stored.byteOffset, stored.length),
+    );
+    for (let i = 0, at = 0; i < count; i++) {
+      const record = type.decode(body, at) as { value: AvroRecord; offset: number };
+      if (record.offset < 0) throw new Error('a block ends inside a record');
+      records.push(record.value);
+      at = record.offset;
+    }
+  }
+  return { schema, schemaText, metadata, records };
+}
+
+/**
+ * The blocks of a container file, without a look inside, if a file of this schema may have them as they are.
+ * @throws {FatalError} when it is damaged.
+ */
+export function readAvroBlocks(bytes: Uint8Array, schemaText: string, name: string): AvroBlock[] | undefined {
+  try {
+    const file = openFile(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    const isAlike = file.schemaText === schemaText && file.metadata['avro.codec'] === 'deflate';
+    return isAlike ? [...file.blocks] : undefined;
+  } catch (error) {
+    throw new FatalError(`reading ${name}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function openFile(buffer: Buffer): {
+  schemaText: string;
+  metadata: Record<string, string>;
+  blocks: Iterable<AvroBlock>;
+} {
   const header = headerType.decode(buffer, magic.length) as { value: Record<string, Buffer>; offset: number };
   if (header.offset < 0) throw new Error('its header is cut off');
   const metadata: Record<string, string> = {};
   for (const [key, value] of Object.entries(header.value)) metadata[key] = value.toString('utf8');
-  const { schema, type } = compiledOf(metadata['avro.schema']!);
-  const records: AvroRecord[] = [];
-  let position = header.offset + syncLength;
-  const sync = buffer.subarray(header.offset, position);
+  return { schemaText: metadata['avro.schema']!, metadata, blocks: blocksFrom(buffer, header.offset) };
+}
+
+function* blocksFrom(buffer: Buffer, start: number): Generator<AvroBlock> {
+  let position = start + syncLength;
+  const sync = buffer.subarray(start, position);
   if (sync.length < syncLength) throw new Error('its header is cut off');
   while (position < buffer.length) {
     const count = countType.decode(buffer, position) as { value: number; offset: number };
@@ -145,16 +230,9 @@ function decodeFile(buffer: Buffer): AvroFile {
       throw new Error(`it is cut off at byte ${position}`);
     if (!buffer.subarray(end, end + syncLength).equals(sync))
       throw new Error(`the block at byte ${position} does not end where it says`);
-    const body = decompress(metadata['avro.codec'], buffer.subarray(size.offset, end));
-    for (let i = 0, at = 0; i < count.value; i++) {
-      const record = type.decode(body, at) as { value: AvroRecord; offset: number };
-      if (record.offset < 0) throw new Error('a block ends inside a record');
-      records.push(record.value);
-      at = record.offset;
-    }
+    yield { count: count.value, body: buffer.subarray(size.offset, end) };
     position = end + syncLength;
   }
-  return { schema, metadata, records };
 }
 
 function decompress(codec: string | undefined, body: Buffer): Buffer {

@@ -8,7 +8,7 @@ import {
 } from './avro-file.ts';
 import type { DataFile } from './data-file.ts';
 import type { PartitionSpec } from './partition-spec.ts';
-import { toSingleValue } from './single-value.ts';
+import { fromSingleValue, toSingleValue } from './single-value.ts';
 import type { PartitionValue } from './transforms.ts';
 import type { PrimitiveType } from './types.ts';
 
@@ -238,11 +238,23 @@ function summarize(type: PrimitiveType, values: readonly PartitionValue[]): Fiel
   };
 }
 
+/** What several manifests together hold in one partition field. */
+export function joinSummaries(type: PrimitiveType, summaries: readonly FieldSummary[]): FieldSummary {
+  const nans = summaries.map(({ containsNan }) => containsNan);
+  const bound = (name: 'lowerBound' | 'upperBound'): Uint8Array[] =>
+    summaries
+      .flatMap(({ [name]: bytes }) => (bytes === null ? [] : [bytes]))
+      .sort((a, b) => comparePartitionValues(fromSingleValue(type, a), fromSingleValue(type, b)));
+  return {
+    containsNull: summaries.some(({ containsNull }) => containsNull),
+    containsNan: nans.includes(true) ? true : nans.includes(null) ? null : false,
+    lowerBound: bound('lowerBound')[0] ?? null,
+    upperBound: bound('upperBound').at(-1) ?? null,
+  };
+}
+
 /** Order within one partition field: numbers by value (-0 before +0), text and bytes by unsigned bytes. */
-export function comparePartitionValues(
-  a: Exclude<PartitionValue, null>,
-  b: Exclude<PartitionValue, null>,
-): number {
+function comparePartitionValues(a: Exclude<PartitionValue, null>, b: Exclude<PartitionValue, null>): number {
   if (typeof a === 'string') return Buffer.compare(Buffer.from(a), Buffer.from(b as string));
   if (a instanceof Uint8Array) return Buffer.compare(a, b as Uint8Array);
   if (Object.is(a, -0) !== Object.is(b, -0) && a === b) return Object.is(a, -0) ? -1 : 1;

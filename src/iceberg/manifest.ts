@@ -71,7 +71,8 @@ function partitionAvroType(type: PrimitiveType): AvroSchema {
   }
 }
 
-function entrySchema(spec: PartitionSpec, types: readonly PrimitiveType[]): AvroSchema {
+/** The Avro schema of a manifest's entries. */
+export function entrySchema(spec: PartitionSpec, types: readonly PrimitiveType[]): AvroSchema {
   // A fixed type may be defined once only; a second use refers to it by name.
   const defined = new Set<string>();
   const once = (type: AvroSchema): AvroSchema => {
@@ -193,25 +194,27 @@ export function writeManifest(
       },
     }),
   );
-  return writeAvroFile(
-    entrySchema(spec, types),
-    records,
-    {
-      schema: writeJson(schemaToJson(schema)),
-      'schema-id': String(schema.schemaId),
-      'partition-spec': writeJson(partitionFieldsToJson(spec)),
-      'partition-spec-id': String(spec.specId),
-      'format-version': '2',
-      content: 'data',
-    },
-    sync,
-  );
+  return writeAvroFile(entrySchema(spec, types), records, manifestHeader(schema, spec), sync);
+}
+
+/** What the header of a manifest of data files says (spec "Manifests"). */
+export function manifestHeader(schema: Schema, spec: PartitionSpec): Record<string, string> {
+  return {
+    schema: writeJson(schemaToJson(schema)),
+    'schema-id': String(schema.schemaId),
+    'partition-spec': writeJson(partitionFieldsToJson(spec)),
+    'partition-spec-id': String(spec.specId),
+    'format-version': '2',
+    content: 'data',
+  };
 }
 
 /** One entry of a manifest, of any writer. Null numbers are inherited from the manifest list. */
 export interface ManifestEntry {
   status: 'existing' | 'added' | 'deleted';
   snapshotId: bigint | null;
+  /** Deletes of later numbers count for the file's rows. */
+  sequenceNumber: number | null;
   /** When the file was added to the table, whoever has copied the entry since. */
   fileSequenceNumber: number | null;
   content: number;
@@ -223,7 +226,13 @@ export interface ManifestEntry {
   upperBounds: Map<number, Uint8Array>;
 }
 
-const entryNames = { 0: 'status', 1: 'snapshot_id', 4: 'file_sequence_number', 2: 'data_file' };
+const entryNames = {
+  0: 'status',
+  1: 'snapshot_id',
+  3: 'sequence_number',
+  4: 'file_sequence_number',
+  2: 'data_file',
+};
 const dataFileNames = {
   134: 'content',
   100: 'file_path',
@@ -250,6 +259,7 @@ export function readManifest(bytes: Uint8Array, name: string): ManifestEntry[] {
     return {
       status: statuses[Number(record[outer[0]!])]!,
       snapshotId: (record[outer[1]!] as bigint | null) ?? null,
+      sequenceNumber: numberOrNull(outer[3] === undefined ? undefined : record[outer[3]]),
       fileSequenceNumber: numberOrNull(outer[4] === undefined ? undefined : record[outer[4]]),
       content: Number(get(134) ?? 0),
       path: get(100) as string,

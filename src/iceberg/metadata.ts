@@ -53,15 +53,22 @@ export interface SnapshotRef {
 
 export const mainBranch = 'main';
 
-/** Reads metadata.json. `location` is for messages. @throws {FatalError} when it is not table metadata. */
-export function parseMetadata(text: string, location: string): TableMetadata {
-  let raw: { [key: string]: Json };
+/**
+ * Reads metadata.json. `location` is for messages; snapshots that are `known` already are taken from there.
+ * @throws {FatalError} when it is not table metadata.
+ */
+export function parseMetadata(text: string, location: string, known?: TableMetadata): TableMetadata {
   try {
-    raw = parseJson(text) as { [key: string]: Json };
+    const passed = known && passKnown(text, known.snapshots);
+    if (passed) {
+      const metadata = metadataFromJson(passed.rest, location);
+      return { ...metadata, snapshots: [...passed.snapshots, ...metadata.snapshots] };
+    }
+    return metadataFromJson(parseJson(text) as { [key: string]: Json }, location);
   } catch (error) {
+    if (error instanceof FatalError) throw error;
     throw new FatalError(`reading ${location}: not JSON: ${messageOf(error)}`);
   }
-  return metadataFromJson(raw, location);
 }
 
 /** As {@link parseMetadata} for JSON that came losslessly from elsewhere, such as a REST catalog's answer. */
@@ -109,9 +116,63 @@ export function metadataFromJson(raw: { [key: string]: Json }, location: string)
 
 /** The text of metadata.json. No null where Java's parser refuses one, whoever wrote it before. */
 export function writeMetadata(metadata: TableMetadata): string {
-  const { 'current-snapshot-id': current, ...rest } = metadata;
+  const { 'current-snapshot-id': current, snapshots = [], ...rest } = metadata;
   const present = Object.entries(rest).filter(([, member]) => member !== null);
-  return writeJson({ ...Object.fromEntries(present), 'current-snapshot-id': current ?? -1n });
+  const text = writeJson({ ...Object.fromEntries(present), 'current-snapshot-id': current ?? -1n });
+  return `${text.slice(0, -1)},${snapshotsOpening}${snapshots.map(snapshotText).join(',')}]}`;
+}
+
+/**
+ * Snapshots never change, and are nearly all of an old table's metadata: each is written once, and what is read again
+ * is told by its text.
+ */
+const snapshotTexts = new WeakMap<Snapshot, string>();
+
+function snapshotText(snapshot: Snapshot): string {
+  let text = snapshotTexts.get(snapshot);
+  if (text === undefined) {
+    text = writeJson(snapshot);
+    snapshotTexts.set(snapshot, text);
+  }
+  return text;
+}
+
+const snapshotsOpening = '"snapshots":[';
+
+/**
+ * Passes over the snapshots at the beginning of the list that are known, as they were written here.
+ * @returns them and the rest as JSON; undefined when there are none, or the list is not where it seems to be.
+ */
+function passKnown(
+  text: string,
+  known: readonly Snapshot[],
+): { snapshots: readonly Snapshot[]; rest: { [key: string]: Json } } | undefined {
+  // Inside of a string its quotes would be escaped.
+  const start = text.lastIndexOf(snapshotsOpening) + snapshotsOpening.length;
+  const isAt = (snapshot: Snapshot | undefined, at: number): boolean => {
+    const written = snapshot && snapshotTexts.get(snapshot);
+    return written !== undefined && text.startsWith(written, at);
+  };
+  // Those before may have expired.
+  const first = known.findIndex((snapshot) => isAt(snapshot, start));
+  if (first < 0) return undefined;
+  let next = first;
+  let at = start;
+  for (; isAt(known[next], at); next++) {
+    at += snapshotTexts.get(known[next]!)!.length;
+    if (text[at] !== ',') {
+      next++;
+      break;
+    }
+    at++;
+  }
+  // A number in their place shows whether this was the table's own list.
+  const separator = text[at] === ']' ? '' : ',';
+  const rest = parseJson(`${text.slice(0, start)}0${separator}${text.slice(at)}`) as { [key: string]: Json };
+  const [mark, ...others] = (rest['snapshots'] ?? []) as Json[];
+  return mark === 0
+    ? { snapshots: known.slice(first, next), rest: { ...rest, snapshots: others } }
+    : undefined;
 }
 
 /** The schema new rows are written with. */
@@ -141,7 +202,27 @@ export function defaultSpec(metadata: TableMetadata): PartitionSpec {
 /** The newest snapshot of a branch, undefined when it has none. */
 export function branchHead(metadata: TableMetadata, branch: string): Snapshot | undefined {
   const ref = metadata.refs[branch];
-  return ref && metadata.snapshots.find((snapshot) => snapshot['snapshot-id'] === ref['snapshot-id']);
+  return ref && metadata.snapshots.findLast((snapshot) => snapshot['snapshot-id'] === ref['snapshot-id']);
+}
+
+/** A snapshot and those that it came from, newest first, as far back as they are listed. */
+export function* lineageOf(metadata: TableMetadata, head: Snapshot | undefined): Generator<Snapshot> {
+  const { snapshots } = metadata;
+  let at = head ? snapshots.lastIndexOf(head) : -1;
+  let byId: Map<bigint, Snapshot> | undefined;
+  let snapshot = head;
+  // No history is longer than the list: a circle ends the walk too.
+  for (let steps = 0; snapshot && steps <= snapshots.length; steps++) {
+    yield snapshot;
+    const parent = snapshot['parent-snapshot-id'];
+    if (parent === undefined) return;
+    // Nearly always it is the one before.
+    if (!byId && snapshots[at - 1]?.['snapshot-id'] === parent) snapshot = snapshots[--at];
+    else {
+      byId ??= new Map(snapshots.map((each) => [each['snapshot-id'], each]));
+      snapshot = byId.get(parent);
+    }
+  }
 }
 
 export interface NewTable {

@@ -42,6 +42,33 @@ export function toSingleValue(type: PrimitiveType, value: Exclude<PartitionValue
   }
 }
 
+/** The inverse of {@link toSingleValue}. Integers may be narrower than their type: it was promoted since. */
+export function fromSingleValue(type: PrimitiveType, bytes: Uint8Array): Exclude<PartitionValue, null> {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  switch (type.kind) {
+    case 'boolean':
+      return view[0] !== 0;
+    case 'int':
+    case 'date':
+      return view.readInt32LE();
+    case 'long':
+    case 'time':
+    case 'timestamp':
+    case 'timestamptz':
+      return view.length === 4 ? BigInt(view.readInt32LE()) : view.readBigInt64LE();
+    case 'float':
+      return view.readFloatLE();
+    case 'double':
+      return view.length === 4 ? view.readFloatLE() : view.readDoubleLE();
+    case 'decimal':
+      return decimalFromBytes(view);
+    case 'string':
+      return view.toString('utf8');
+    default:
+      return view;
+  }
+}
+
 /** Two's complement, big-endian, as few bytes as hold the sign (`BigInteger.toByteArray`). */
 export function decimalToBytes(unscaled: bigint): Uint8Array {
   let length = 1;

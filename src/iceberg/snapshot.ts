@@ -30,7 +30,7 @@ const totals = [
 export function appendSummary(
   head: Snapshot | undefined,
   files: readonly DataFile[],
-  manifests: { created: number; kept: number },
+  manifests: { created: number; kept: number; replaced?: number },
   extra: Readonly<Record<string, string>>,
 ): Record<string, string> {
   const rows = files.reduce((sum, file) => sum + file.recordCount, 0);
@@ -44,7 +44,7 @@ export function appendSummary(
   summary['changed-partition-count'] = String(countPartitions(files));
   summary['manifests-created'] = String(manifests.created);
   summary['manifests-kept'] = String(manifests.kept);
-  summary['manifests-replaced'] = '0';
+  summary['manifests-replaced'] = String(manifests.replaced ?? 0);
   const added: Partial<Record<(typeof totals)[number], number>> = {
     'total-data-files': files.length,
     'total-records': rows,

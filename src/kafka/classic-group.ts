@@ -5,11 +5,13 @@ import { type AssignorName, assign, assignorNames, type Subscriber } from './ass
 import { readAssignment, readSubscription, writeAssignment, writeSubscription } from './consumer-protocol.ts';
 import { KafkaError } from './errors.ts';
 import {
+  causes,
   type GroupEvents,
   type GroupMember,
   type GroupMembership,
   groupRetryMs,
   leaveTimeoutMs,
+  revocationCause,
   revocationShare,
 } from './group.ts';
 import type { AssignedPartition } from './source.ts';
@@ -65,6 +67,8 @@ export interface MemberBytes {
 export interface ClassicGroupOptions {
   topics: readonly string[];
   instanceId: string | null;
+  /** Where it runs, for leaders that assign partitions near their replicas (KIP-881). */
+  rackId: string | null;
   assignors: readonly AssignorName[];
   /** How long the coordinator waits for a heartbeat before it gives the partitions to others. */
   sessionTimeoutMs: number;
@@ -101,6 +105,9 @@ class ClassicMember implements GroupMembership {
   /** In which what is owned was assigned. */
   #ownedGeneration = noGeneration;
   #mustJoin = true;
+  #subscribed: readonly string[];
+  /** Why the next assignment comes, when it is the first. */
+  #joining: string | undefined = causes.joined;
   /** As leader: the topics that the assignment was made for, and as what. As follower: ours. */
   #seen = '';
   #watched: readonly string[];
@@ -115,6 +122,7 @@ class ClassicMember implements GroupMembership {
     this.#ports = ports;
     this.#intervalMs = Math.min(heartbeatMs, options.sessionTimeoutMs / 3);
     this.#isCooperative = options.assignors.every((name) => name === 'cooperative-sticky');
+    this.#subscribed = options.topics;
     this.#watched = options.topics;
     this.#lookedAtMs = ports.clock.monotonicMs();
   }
@@ -165,6 +173,7 @@ class ClassicMember implements GroupMembership {
   async #join(): Promise<void> {
     this.#assigned = undefined;
     const isNew = this.#memberId === '';
+    const subscribed = this.#subscribed;
     const answer = await this.#ports.join({
       memberId: this.#memberId,
       instanceId: this.#options.instanceId,
@@ -182,10 +191,10 @@ class ClassicMember implements GroupMembership {
     if (this.#stopped) return;
     const assigned = readAssignment(bytes);
     // Made before we were away: topics may have grown since, which only a new assignment can tell.
-    this.#mustJoin = answer.skipAssignment && isNew;
+    this.#mustJoin = (answer.skipAssignment && isNew) || subscribed !== this.#subscribed;
     if (!this.#mustJoin || this.#isCooperative) this.#assigned = assigned;
     this.#ownedGeneration = answer.generation;
-    if (!leads || answer.skipAssignment) this.#watch(this.#options.topics);
+    if (!leads || answer.skipAssignment) this.#watch(subscribed);
     this.#ports.log.debug('joined the group', {
       generation: answer.generation,
       assignor: answer.assignor,
@@ -194,11 +203,12 @@ class ClassicMember implements GroupMembership {
   }
 
   #protocols(): JoinRequest['protocols'] {
-    const metadata = writeSubscription({
-      topics: this.#options.topics,
+    const subscription = {
+      topics: this.#subscribed,
       owned: [...this.#owned.values()],
       generation: this.#ownedGeneration,
-    });
+    };
+    const metadata = writeSubscription(subscription, this.#options.rackId);
     return this.#options.assignors.map((name) => ({ name, metadata }));
   }
 
@@ -250,17 +260,30 @@ class ClassicMember implements GroupMembership {
       target.get(key)?.topicId === topicId;
     const revoked = [...this.#owned].filter((each) => !kept(each)).map(([, owned]) => owned);
     // By joining again it is said that they are free, and what was assigned beside is assigned again.
-    if (revoked.length > 0) return this.#revoke(revoked);
+    if (revoked.length > 0) return this.#revoke(revoked, revocationCause(revoked, target, this.#subscribed));
     const added = [...target].filter(([key]) => !this.#owned.has(key));
     for (const [key, owned] of added) this.#owned.set(key, owned);
-    if (added.length > 0) this.#ports.onAssigned(added.map(([, owned]) => owned));
+    if (added.length === 0) return;
+    const cause = this.#joining;
+    this.#joining = undefined;
+    this.#ports.onAssigned(
+      added.map(([, owned]) => owned),
+      cause,
+    );
   }
 
-  #revoke(owned: readonly AssignedPartition[]): void {
+  #revoke(owned: readonly AssignedPartition[], cause?: string): void {
     const revoked = owned.filter((each) => !this.#revoking.has(keyOf(each)));
     if (revoked.length === 0) return;
     for (const each of revoked) this.#revoking.add(keyOf(each));
-    this.#ports.onRevoked(revoked, this.#options.rebalanceTimeoutMs * revocationShare);
+    this.#ports.onRevoked(revoked, this.#options.rebalanceTimeoutMs * revocationShare, cause);
+  }
+
+  /** By joining again: the group takes nobody's word for it before. */
+  subscribe(topics: readonly string[]): void {
+    this.#subscribed = topics;
+    this.#mustJoin = true;
+    this.#wake.abort();
   }
 
   released(topicPartitions: readonly TopicPartition[]): void {
@@ -282,6 +305,7 @@ class ClassicMember implements GroupMembership {
     this.#generation = noGeneration;
     this.#ownedGeneration = noGeneration;
     this.#mustJoin = true;
+    this.#joining = causes.joinedAgain;
     if (lost.length > 0) this.#ports.onLost(lost, cause);
   }
 

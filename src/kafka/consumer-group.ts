@@ -3,16 +3,18 @@ import { isRetryable, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { isNoConsumerGroup, KafkaError } from './errors.ts';
 import {
+  causes,
   type GroupEvents,
   type GroupMember,
   type GroupMembership,
   groupRetryMs,
   leaveTimeoutMs,
+  revocationCause,
   revocationShare,
 } from './group.ts';
+import type { GroupHeartbeat, GroupHeartbeatAnswer } from './group-requests.ts';
 import type { AssignedPartition } from './source.ts';
 import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
-import type { GroupHeartbeat, GroupHeartbeatAnswer } from './wire.ts';
 
 /**
  * Membership in a consumer group by its newer protocol, KIP-848: the broker decides who owns what, the member follows by heartbeats.
@@ -36,6 +38,8 @@ export interface ConsumerGroupOptions {
   memberId: string;
   /** Of a static member, whose partitions wait for it while it restarts. */
   instanceId: string | null;
+  /** Where it runs, if brokers are to say who is near (KIP-881). */
+  rackId: string | null;
   /** How long this member may take to give partitions up. */
   rebalanceTimeoutMs: number;
 }
@@ -58,6 +62,11 @@ class Member implements GroupMembership {
   #epoch: number = joinEpoch;
   readonly #options: ConsumerGroupOptions;
   readonly #ports: ConsumerGroupPorts;
+  #topics: readonly string[];
+  /** Why the next assignment comes, when it is the first. */
+  #joining: string | undefined = causes.joined;
+  /** True when the next heartbeat must name the topics. */
+  #tellTopics = false;
   readonly #owned = new Map<TopicPartitionKey, AssignedPartition>();
   /** What the broker wants us to own, as last told; undefined while it has not said. */
   #target: Map<TopicPartitionKey, AssignedPartition> | undefined;
@@ -78,6 +87,7 @@ class Member implements GroupMembership {
   constructor(options: ConsumerGroupOptions, ports: ConsumerGroupPorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#topics = options.topics;
   }
 
   get member(): GroupMember {
@@ -92,8 +102,8 @@ class Member implements GroupMembership {
     while (!this.#stopped) {
       let waitMs = groupRetryMs;
       try {
-        await this.#beat();
-        waitMs = this.#tellOwned ? 0 : this.#intervalMs;
+        if (this.#mayBeat) await this.#beat();
+        waitMs = this.#tellOwned || this.#tellTopics ? 0 : this.#intervalMs;
       } catch (error) {
         if (!this.#survives(error)) return;
       }
@@ -102,17 +112,25 @@ class Member implements GroupMembership {
     }
   }
 
+  /** Nobody may join who asks for nothing: a topic has to come first. */
+  get #mayBeat(): boolean {
+    return this.#epoch !== joinEpoch || this.#topics.length > 0;
+  }
+
   async #beat(): Promise<void> {
     const all = this.#tellAll;
     const owned = all || this.#tellOwned;
+    const topics = all || this.#tellTopics;
     this.#tellOwned = false;
+    this.#tellTopics = false;
     try {
       const answer = await this.#ports.heartbeat({
         memberId: this.#options.memberId,
         instanceId: this.#options.instanceId,
         memberEpoch: this.#epoch,
+        rackId: all ? this.#options.rackId : null,
         rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs,
-        topics: all ? this.#options.topics : null,
+        topics: topics ? this.#topics : null,
         owned: owned ? byTopic(this.#owned.values()) : null,
       });
       this.#epoch = answer.memberEpoch;
@@ -150,17 +168,27 @@ class Member implements GroupMembership {
     const revoked = [...this.#owned].filter(([key, owned]) => !kept(key, owned));
     if (revoked.length > 0) {
       for (const [key] of revoked) this.#revoking.add(key);
-      this.#ports.onRevoked(
-        revoked.map(([, owned]) => owned),
-        this.#options.rebalanceTimeoutMs * revocationShare,
-      );
+      const given = revoked.map(([, owned]) => owned);
+      const withinMs = this.#options.rebalanceTimeoutMs * revocationShare;
+      this.#ports.onRevoked(given, withinMs, revocationCause(given, target, this.#topics));
       return;
     }
     const assigned = [...target].filter(([key]) => !this.#owned.has(key));
     if (assigned.length === 0) return;
     for (const [key, owned] of assigned) this.#owned.set(key, owned);
     this.#tellOwned = true;
-    this.#ports.onAssigned(assigned.map(([, owned]) => owned));
+    const cause = this.#joining;
+    this.#joining = undefined;
+    this.#ports.onAssigned(
+      assigned.map(([, owned]) => owned),
+      cause,
+    );
+  }
+
+  subscribe(topics: readonly string[]): void {
+    this.#topics = topics;
+    this.#tellTopics = true;
+    this.#wake.abort();
   }
 
   released(topicPartitions: readonly TopicPartition[]): void {
@@ -217,6 +245,7 @@ class Member implements GroupMembership {
     this.#target = undefined;
     this.#epoch = joinEpoch;
     this.#tellAll = true;
+    this.#joining = causes.joinedAgain;
     if (lost.length > 0) this.#ports.onLost(lost, cause);
   }
 
@@ -231,6 +260,7 @@ class Member implements GroupMembership {
           memberId: this.#options.memberId,
           instanceId: this.#options.instanceId,
           memberEpoch: this.#options.instanceId === null ? leaveEpoch : restartEpoch,
+          rackId: null,
           rebalanceTimeoutMs: this.#options.rebalanceTimeoutMs,
           topics: null,
           owned: [],

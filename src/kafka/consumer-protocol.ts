@@ -21,12 +21,16 @@ const subscriptionVersion = 3;
 const assignmentVersion = 0;
 const noGeneration = -1;
 
-export function writeSubscription({ topics, owned, generation }: Subscription): Buffer {
+/** `rackId` is for leaders that assign partitions near their replicas (KIP-881). */
+export function writeSubscription(
+  { topics, owned, generation }: Subscription,
+  rackId: string | null,
+): Buffer {
   const writer = Writer.create()
     .appendInt16(subscriptionVersion)
     .appendArray([...topics], (w, topic) => w.appendString(topic, false), false, false)
     .appendBytes(generationBytes(generation), false);
-  return writeTopicPartitions(writer, owned).appendInt32(generation).appendString(null, false).buffer; // rack
+  return writeTopicPartitions(writer, owned).appendInt32(generation).appendString(rackId, false).buffer;
 }
 
 /** Where Java members from before 3.4 look for the generation: the user data of the cooperative-sticky assignor. */

@@ -22,6 +22,8 @@ export interface Position extends TopicPartition {
 
 /** Of a partition without a leader. */
 const noBroker = -1;
+/** Of one whose topic is gone, or another by now: it is taken from us soon. Or it is new, and not known yet. */
+export const noTopic = -2;
 
 /** Which broker each position is fetched from. */
 export function byBroker(
@@ -34,8 +36,9 @@ export function byBroker(
     if (!position.active) continue;
     const { nearest } = position;
     if (nearest && (nowMs > nearest.untilMs || !brokers.has(nearest.broker))) position.nearest = undefined;
-    const leader = topics.get(position.topic)?.leaders[position.partition] ?? noBroker;
-    const broker = position.nearest?.broker ?? leader;
+    const topic = topics.get(position.topic);
+    const leader = topic?.leaders[position.partition] ?? noBroker;
+    const broker = topic?.topicId === position.topicId ? (position.nearest?.broker ?? leader) : noTopic;
     const others = found.get(broker);
     if (others) others.push(position);
     else found.set(broker, [position]);

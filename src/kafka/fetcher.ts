@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { FatalError, isRetryable, messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { KafkaError, kafkaErrorId, partitionError } from './errors.ts';
-import { byBroker, inRequestOrder, type Position, partitionBytesOf } from './fetch-plan.ts';
+import { byBroker, inRequestOrder, noTopic, type Position, partitionBytesOf } from './fetch-plan.ts';
 import type { FetchedPartition, FetchResponse } from './fetch-response.ts';
 import { FetchSession } from './fetch-session.ts';
 import { epochAt } from './leader-epochs.ts';
@@ -23,7 +23,12 @@ export interface FetcherPorts {
   /** The metadata as last known. */
   metadata(): ClusterMetadata;
   refresh(): Promise<ClusterMetadata>;
-  logRange(topicPartition: TopicPartition): Promise<LogRange>;
+  /** Undefined when the topic is gone. */
+  logRange(topicPartition: TopicPartition): Promise<LogRange | undefined>;
+  /** Nobody takes away what was assigned. */
+  isFixed: boolean;
+  /** Metadata is not to be older than this. */
+  metadataAgeMaxMs: number;
   /** Where this program runs, if brokers are to say which replica is near (KIP-392). */
   rackId?: string | undefined;
   /** What a record batch may have at most, compressed and decompressed. */
@@ -36,8 +41,8 @@ const bytesMin = 64 * 1024;
 /** Of one answer. */
 const bytesMax = 16 * 1024 * 1024;
 const retryMs = 200;
-/** A replica that leads no more may go on answering, with what it still gets: leaders are looked up now and then. */
-const metadataAgeMaxMs = 5 * 60_000;
+/** Between looks for a topic that is not there. */
+const noTopicMs = 1_000;
 /** A replica is fetched from for this long before the leader is asked again whether it is still the nearest. */
 const nearestMs = 5 * 60_000;
 /** What goes on failing is told this seldom per partition. */
@@ -143,6 +148,7 @@ export class Fetcher {
       const allowed = Math.min(bytesMax, this.#allowed - this.reservedBytes);
       if (allowed < fetchBytesMin) return;
       if (metadata.brokers.has(leader)) void this.#fetch(leader, positions, allowed);
+      else if (leader === noTopic) void this.#refreshAndRest(leader, 'a topic is not there', noTopicMs);
       else void this.#refreshAndRest(leader, 'a partition has no leader');
     }
   }
@@ -191,7 +197,9 @@ export class Fetcher {
     // The next request asks for everything anew.
     if (isOfSession(response.errorCode)) return response.throttleMs;
     if (response.errorCode !== 0) throw partitionError(`fetching from broker ${leader}`, response.errorCode);
-    if (this.#ports.clock.monotonicMs() - this.#refreshedAtMs > metadataAgeMaxMs) void this.#refresh();
+    // A replica that leads no more may go on answering, with what it still gets: leaders are looked up now and then.
+    const ageMs = this.#ports.clock.monotonicMs() - this.#refreshedAtMs;
+    if (ageMs > this.#ports.metadataAgeMaxMs) void this.#refresh();
     let restMs = response.throttleMs;
     for (const fetched of response.partitions) {
       const request = asked.get(`${fetched.topicId}-${fetched.partition}`);
@@ -325,6 +333,10 @@ export class Fetcher {
       await Promise.all([this.#ports.clock.sleep(retryMs, this.#end.signal), this.#refresh()]);
       const log = await this.#ports.logRange(position);
       if (this.#positions.get(keyOf(position))?.generation !== generation) return;
+      if (!log) {
+        position.active = true;
+        return this.#pump();
+      }
       this.#emit({
         type: 'outOfRange',
         topicPartition: { topic, partition },
@@ -338,9 +350,9 @@ export class Fetcher {
   }
 
   /** Leaves a broker alone for a while and until there is new metadata. */
-  async #refreshAndRest(leader: number, reason: string): Promise<void> {
+  async #refreshAndRest(leader: number, reason: string, restMs = retryMs): Promise<void> {
     this.#ports.log.debug('looking for leaders', { reason });
-    await this.#rest(leader, retryMs, this.#refresh());
+    await this.#rest(leader, restMs, this.#refresh());
     this.#pump();
   }
 
@@ -351,7 +363,10 @@ export class Fetcher {
     this.#resting.delete(leader);
   }
 
-  /** New metadata. A topic that was deleted or made anew stops everything: its offsets mean other records now. */
+  /**
+   * New metadata. Offsets of a topic that was made anew mean other records now: the group takes the old one's partitions
+   * away; where nobody does that it stops everything, as does a topic that was deleted.
+   */
   async #refresh(): Promise<void> {
     this.#refreshedAtMs = this.#ports.clock.monotonicMs();
     try {
@@ -359,7 +374,7 @@ export class Fetcher {
       this.#topicMissingSinceMs = undefined;
       for (const { topic, topicId } of this.#positions.values()) {
         const now = topics.get(topic)?.topicId;
-        if (now !== undefined && now !== topicId)
+        if (this.#ports.isFixed && now !== undefined && now !== topicId)
           this.#fail(
             new FatalError(
               `fetching topic ${topic}: it was deleted and made anew (topic id ${topicId} is now ${now})`,

@@ -1,5 +1,5 @@
 import type { AssignedPartition } from './source.ts';
-import type { TopicPartition } from './topic-partition.ts';
+import { keyOf, type TopicPartition, type TopicPartitionKey } from './topic-partition.ts';
 
 /** Membership in a consumer group, by whichever protocol. */
 export interface GroupMembership {
@@ -7,6 +7,8 @@ export interface GroupMembership {
   readonly member: GroupMember;
   /** Leaves the group; its partitions are given to others at once, those of a static member when its session is over. */
   leave(): Promise<void>;
+  /** These topics are asked for from now on. */
+  subscribe(topics: readonly string[]): void;
   /** Ends a revocation. */
   released(topicPartitions: readonly TopicPartition[]): void;
 }
@@ -21,11 +23,29 @@ export interface GroupMember {
 
 /** What a member tells its owner. */
 export interface GroupEvents {
-  onAssigned(topicPartitions: readonly AssignedPartition[]): void;
-  onRevoked(topicPartitions: readonly TopicPartition[], withinMs: number): void;
+  onAssigned(topicPartitions: readonly AssignedPartition[], cause?: string): void;
+  onRevoked(topicPartitions: readonly TopicPartition[], withinMs: number, cause?: string): void;
   /** `cause` is what the coordinator has said. */
   onLost(topicPartitions: readonly TopicPartition[], cause: string): void;
   onFailed(error: Error): void;
+}
+
+/** Why partitions come and go, as far as a member can know: who else has come or gone it is not told. */
+export const causes = {
+  joined: 'joined',
+  joinedAgain: 'joined again',
+  madeAnew: 'the topic was made anew',
+  notAskedFor: 'the topic is gone',
+} as const;
+
+/** Why all of these are given up, if that is known; `target` is what is to be owned instead. */
+export function revocationCause(
+  revoked: readonly TopicPartition[],
+  target: ReadonlyMap<TopicPartitionKey, unknown>,
+  subscribed: readonly string[],
+): string | undefined {
+  if (revoked.every((each) => target.has(keyOf(each)))) return causes.madeAnew;
+  return revoked.some(({ topic }) => subscribed.includes(topic)) ? undefined : causes.notAskedFor;
 }
 
 /**

@@ -10,6 +10,7 @@ import { joinConsumerGroup } from './consumer-group.ts';
 import { isNoConsumerGroup, KafkaError } from './errors.ts';
 import { Fetcher } from './fetcher.ts';
 import type { GroupEvents, GroupMembership } from './group.ts';
+import { KnownCluster } from './known-cluster.ts';
 import type {
   AssignedPartition,
   ClusterTopics,
@@ -25,6 +26,10 @@ import type { ClusterMetadata, Wire } from './wire.ts';
 export interface KafkaSourceOptions {
   group: string;
   topics: readonly string[];
+  /** Whether a topic that is not named is read all the same: such topics come and go. Not with a fixed assignment. */
+  isFound?: ((topic: string) => boolean) | undefined;
+  /** The cluster is asked this often at least which topics and leaders there are (Java's `metadata.max.age.ms`). */
+  metadataAgeMaxMs?: number | undefined;
   /** A fixed assignment instead of membership: partitions per topic. */
   partitions?: Readonly<Record<string, readonly number[]>> | undefined;
   membership?: Partial<MembershipOptions>;
@@ -69,6 +74,8 @@ const lastCommitsMs = 5_000;
 /** For questions that are asked once: offsets, metadata, coordinators. */
 const askPolicy: RetryPolicy = { attemptsMax: 60, totalMs: 60_000, waitMinMs: 100, waitMaxMs: 2_000 };
 
+const defaultMetadataAgeMaxMs = 60_000;
+
 const earliest = -2;
 const latest = -1;
 
@@ -80,12 +87,10 @@ export class KafkaSource implements Source {
   readonly #options: KafkaSourceOptions;
   readonly #ports: KafkaSourcePorts;
   readonly #fetcher: Fetcher;
-  #metadata: ClusterMetadata | undefined;
-  #refresh: Promise<ClusterMetadata> | undefined;
+  readonly #cluster: KnownCluster;
   #coordinator: Broker | undefined;
   /** Which topic each assigned topic-partition is one of: positions are those of that topic, whatever comes after it. */
   readonly #topicIds = new Map<TopicPartitionKey, string>();
-  readonly #goneTopicIds = new Set<string>();
   #membership: GroupMembership | undefined;
   readonly #committing = new Set<Promise<void>>();
   #closed = false;
@@ -93,11 +98,15 @@ export class KafkaSource implements Source {
   constructor(options: KafkaSourceOptions, ports: KafkaSourcePorts) {
     this.#options = options;
     this.#ports = ports;
+    const { topics, isFound, metadataAgeMaxMs = defaultMetadataAgeMaxMs } = options;
+    this.#cluster = new KnownCluster({ topics, isFound, ageMaxMs: metadataAgeMaxMs }, ports);
     this.#fetcher = new Fetcher({
       ...ports,
-      metadata: () => this.#metadata!,
-      refresh: () => this.#refreshMetadata(),
+      metadata: () => this.#cluster.metadata,
+      refresh: () => this.#cluster.refresh(),
       logRange: (topicPartition) => this.#logRange(topicPartition),
+      isFixed: options.partitions !== undefined,
+      metadataAgeMaxMs,
       rackId: options.clientRack,
       batchBytesMax: options.batchBytesMax,
     });
@@ -105,7 +114,7 @@ export class KafkaSource implements Source {
 
   async start(emit: (event: SourceEvent) => void): Promise<ClusterTopics> {
     this.#fetcher.start(emit);
-    const metadata = await retry(this.#ports, askPolicy, () => this.#refreshMetadata(), {
+    const metadata = await retry(this.#ports, askPolicy, () => this.#cluster.refresh(), {
       onRetry: (error) =>
         this.#ports.log.warn('the cluster does not answer; trying again', { error: messageOf(error) }),
     });
@@ -113,6 +122,7 @@ export class KafkaSource implements Source {
     const { partitions } = this.#options;
     if (!partitions) {
       this.#join(emit);
+      if (this.#options.isFound) this.#follow(emit);
       return { clusterId: metadata.clusterId, topicPartitions: allPartitions(metadata) };
     }
     const topicPartitions = this.#fixedAssignment(partitions);
@@ -120,9 +130,18 @@ export class KafkaSource implements Source {
     return { clusterId: metadata.clusterId, topicPartitions, isFixed: true };
   }
 
+  /** Topics that come are asked for, those that are gone no more: who reads them the group decides. */
+  #follow(emit: (event: SourceEvent) => void): void {
+    this.#cluster.onChange = (changes) => {
+      emit({ type: 'topics', ...changes });
+      this.#membership?.subscribe(this.#cluster.topics);
+    };
+    void this.#cluster.watch();
+  }
+
   #fixedAssignment(partitions: Readonly<Record<string, readonly number[]>>): AssignedPartition[] {
     return Object.entries(partitions).flatMap(([topic, numbers]) => {
-      const metadata = this.#metadata!.topics.get(topic)!;
+      const metadata = this.#cluster.metadata.topics.get(topic)!;
       return numbers.map((partition) => {
         if (metadata.leaders[partition] === undefined)
           throw new FatalError(
@@ -133,18 +152,22 @@ export class KafkaSource implements Source {
     });
   }
 
-  #assign(topicPartitions: readonly AssignedPartition[], emit: (event: SourceEvent) => void): void {
+  #assign(
+    topicPartitions: readonly AssignedPartition[],
+    emit: (event: SourceEvent) => void,
+    cause?: string,
+  ): void {
     for (const topicPartition of topicPartitions)
       this.#topicIds.set(keyOf(topicPartition), topicPartition.topicId);
-    emit({ type: 'assigned', topicPartitions });
+    emit({ type: 'assigned', topicPartitions, cause });
   }
 
   #join(emit: (event: SourceEvent) => void): void {
     const events: GroupEvents = {
-      onAssigned: (topicPartitions) => this.#assign(topicPartitions, emit),
-      onRevoked: (topicPartitions, withinMs) => {
+      onAssigned: (topicPartitions, cause) => this.#assign(topicPartitions, emit, cause),
+      onRevoked: (topicPartitions, withinMs, cause) => {
         this.#fetcher.stop(topicPartitions);
-        emit({ type: 'revoked', topicPartitions, withinMs });
+        emit({ type: 'revoked', topicPartitions, withinMs, cause });
       },
       onLost: (topicPartitions, cause) => {
         this.#disown(topicPartitions);
@@ -166,24 +189,24 @@ export class KafkaSource implements Source {
 
   #joinConsumer(options: MembershipOptions, events: GroupEvents): void {
     const { clock, log, random, wire } = this.#ports;
-    const { group, topics } = this.#options;
+    const { group, clientRack: rackId = null } = this.#options;
     this.#membership = joinConsumerGroup(
-      { ...options, topics, memberId: uuid(random) },
+      { ...options, rackId, topics: this.#cluster.topics, memberId: uuid(random) },
       {
         ...events,
         clock,
         log,
         heartbeat: (beat) => this.#atCoordinator((broker) => wire.groupHeartbeat(broker, group, beat)),
-        topicName: (topicId) => this.#topicName(topicId),
+        topicName: (topicId) => this.#cluster.topicName(topicId),
       },
     );
   }
 
   #joinClassic(options: MembershipOptions, events: GroupEvents): void {
     const { clock, log, wire } = this.#ports;
-    const { group, topics } = this.#options;
+    const { group, clientRack: rackId = null } = this.#options;
     this.#membership = joinClassicGroup(
-      { ...options, topics },
+      { ...options, rackId, topics: this.#cluster.topics },
       {
         ...events,
         clock,
@@ -198,7 +221,15 @@ export class KafkaSource implements Source {
           this.#atCoordinator((broker) => wire.syncGroup(broker, group, member, assignor, assignments)),
         heartbeat: (member) => this.#atCoordinator((broker) => wire.heartbeat(broker, group, member)),
         leave: (member) => this.#atCoordinator((broker) => wire.leaveGroup(broker, group, member)),
-        topics: (names) => wire.existingTopics(names),
+        topics: async (names) => {
+          const found = await wire.existingTopics(names);
+          const known = this.#cluster.metadata.topics;
+          const isAnother = ([topic, { topicId }]: [string, { topicId: string }]): boolean =>
+            known.has(topic) && known.get(topic)!.topicId !== topicId;
+          // What the group is told must not be news to who fetches; if it cannot be had, it is asked for again there.
+          if ([...found].some(isAnother)) await this.#cluster.refresh().catch(() => {});
+          return found;
+        },
       },
     );
   }
@@ -257,8 +288,10 @@ export class KafkaSource implements Source {
     const topics = new Map<string, { partition: number; offset: number; epoch: number | undefined }[]>();
     for (const [key, offset] of offsets) {
       const { topic, partition } = parseKey(key);
+      if (this.#isOfAnother(key)) continue;
       topics.set(topic, [...(topics.get(topic) ?? []), { partition, offset, epoch: epochs.get(key) }]);
     }
+    if (topics.size === 0) return;
     // Outside of a membership the offsets of an empty group may be moved by anyone.
     const member = this.#membership?.member ?? { id: '', epoch: -1, instanceId: null };
     const committing = this.#atCoordinator((coordinator) =>
@@ -274,13 +307,21 @@ export class KafkaSource implements Source {
     await committing.finally(() => this.#committing.delete(committing));
   }
 
+  /** Its topic is gone, or another has its name: offsets are committed by name, and would be taken for that one's. */
+  #isOfAnother(key: TopicPartitionKey): boolean {
+    const { topic } = parseKey(key);
+    const ours = this.#topicIds.get(key);
+    const now = this.#cluster.metadata.topics.get(topic)?.topicId;
+    return this.#cluster.isGone(topic) || (ours !== undefined && ours !== now);
+  }
+
   async listOffsets(
     topicPartitions: readonly TopicPartition[],
     at: 'earliest' | 'latest' | number,
   ): Promise<Map<TopicPartitionKey, number>> {
     const timestamp = at === 'earliest' ? earliest : at === 'latest' ? latest : at;
     const found = await retry(this.#ports, askPolicy, () => this.#listOffsets(topicPartitions, timestamp), {
-      onRetry: () => void this.#refreshMetadata().catch(() => {}),
+      onRetry: () => void this.#cluster.refresh().catch(() => {}),
     });
     // No record at or after the time: from the end on.
     const missing = topicPartitions.filter((topicPartition) => found.get(keyOf(topicPartition)) === -1);
@@ -305,7 +346,7 @@ export class KafkaSource implements Source {
     topicPartitions: readonly (TopicPartition & { readonly epoch: number })[],
   ): Promise<Map<TopicPartitionKey, number>> {
     return retry(this.#ports, askPolicy, () => this.#epochEnds(topicPartitions), {
-      onRetry: () => void this.#refreshMetadata().catch(() => {}),
+      onRetry: () => void this.#cluster.refresh().catch(() => {}),
     });
   }
 
@@ -320,7 +361,7 @@ export class KafkaSource implements Source {
         partitions: ofTopic.map(({ partition, epoch }) => ({
           partition,
           epoch,
-          leaderEpoch: this.#metadata!.topics.get(topic)!.epochs[partition]!,
+          leaderEpoch: this.#cluster.metadata.topics.get(topic)!.epochs[partition]!,
         })),
       }));
       for (const { topic, partition, end } of await this.#ports.wire.offsetForLeaderEpoch(broker, asked))
@@ -329,11 +370,12 @@ export class KafkaSource implements Source {
     return found;
   }
 
-  /** @throws {KafkaError} while one of them has no leader. */
+  /** Without those of topics that are gone. @throws {KafkaError} while one of them has no leader. */
   #byLeader<T extends TopicPartition>(topicPartitions: readonly T[]): [Broker, T[]][] {
-    const { topics, brokers } = this.#metadata!;
+    const { topics, brokers } = this.#cluster.metadata;
     const leaderOf = ({ topic, partition }: T): number => topics.get(topic)?.leaders[partition] ?? -1;
-    return [...Map.groupBy(topicPartitions, leaderOf)].map(([leader, led]) => {
+    const present = topicPartitions.filter(({ topic }) => !this.#cluster.isGone(topic));
+    return [...Map.groupBy(present, leaderOf)].map(([leader, led]) => {
       const broker = brokers.get(leader);
       if (broker) return [broker, led];
       const doing = `asking for offsets of ${keyOf(led[0]!)}`;
@@ -341,15 +383,16 @@ export class KafkaSource implements Source {
     });
   }
 
-  async #logRange(topicPartition: TopicPartition): Promise<LogRange> {
+  async #logRange(topicPartition: TopicPartition): Promise<LogRange | undefined> {
     const key = keyOf(topicPartition);
-    const start = await this.listOffsets([topicPartition], 'earliest');
-    const end = await this.listOffsets([topicPartition], 'latest');
-    return { start: start.get(key)!, end: end.get(key)! };
+    const start = (await this.listOffsets([topicPartition], 'earliest')).get(key);
+    const end = (await this.listOffsets([topicPartition], 'latest')).get(key);
+    return start === undefined || end === undefined ? undefined : { start, end };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#cluster.close();
     await this.#fetcher.close();
     await this.#membership?.leave();
     await this.#ports.wire.close();
@@ -366,60 +409,6 @@ export class KafkaSource implements Source {
       throw error;
     }
   }
-
-  /** New metadata; concurrent calls share one request. */
-  #refreshMetadata(): Promise<ClusterMetadata> {
-    this.#refresh ??= this.#ports.wire
-      .metadata(this.#options.topics)
-      .then((metadata) => {
-        this.#metadata = newest(this.#metadata, metadata, this.#goneTopicIds);
-        return this.#metadata;
-      })
-      .finally(() => {
-        this.#refresh = undefined;
-      });
-    return this.#refresh;
-  }
-
-  async #topicName(topicId: string): Promise<string> {
-    const find = (): string | undefined =>
-      [...this.#metadata!.topics.values()].find((topic) => topic.topicId === topicId)?.topic;
-    const known = find();
-    if (known !== undefined) return known;
-    await this.#refreshMetadata();
-    const found = find();
-    if (found === undefined)
-      throw new KafkaError(
-        `looking up topic ${topicId}`,
-        'UNKNOWN_TOPIC_ID',
-        'the metadata does not know it yet',
-        undefined,
-      );
-    return found;
-  }
-}
-
-/**
- * The metadata with the leaders of the latest elections, and without topics that were deleted: a broker that lags behind
- * the others may answer with those of before (KIP-320). `goneTopicIds` are those that others have taken the place of.
- */
-function newest(
-  known: ClusterMetadata | undefined,
-  told: ClusterMetadata,
-  goneTopicIds: Set<string>,
-): ClusterMetadata {
-  for (const { topic, topicId, leaders, epochs } of told.topics.values()) {
-    const before = known?.topics.get(topic);
-    if (before && goneTopicIds.has(topicId)) told.topics.set(topic, before);
-    else if (before && before.topicId !== topicId) goneTopicIds.add(before.topicId);
-    if (before?.topicId !== topicId) continue;
-    for (const [partition, epoch] of before.epochs.entries()) {
-      if (epoch <= (epochs[partition] ?? -1)) continue;
-      epochs[partition] = epoch;
-      leaders[partition] = before.leaders[partition]!;
-    }
-  }
-  return told;
 }
 
 function groupByTopic(topicPartitions: readonly TopicPartition[]): { topic: string; partitions: number[] }[] {

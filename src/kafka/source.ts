@@ -51,9 +51,14 @@ export interface FetchedLog extends LogRange {
 
 /** What happens on the Kafka side. Events only tell; nothing waits for them to be handled, except a revocation. */
 export type SourceEvent =
-  | { type: 'assigned'; topicPartitions: readonly AssignedPartition[] }
+  | { type: 'assigned'; topicPartitions: readonly AssignedPartition[]; cause?: string | undefined }
   /** Fetching has stopped. The owner finishes, then calls {@link Source.released}, within `withinMs`. */
-  | { type: 'revoked'; topicPartitions: readonly TopicPartition[]; withinMs: number }
+  | {
+      type: 'revoked';
+      topicPartitions: readonly TopicPartition[];
+      withinMs: number;
+      cause?: string | undefined;
+    }
   /** They belong to others already: nothing may be finished. `cause` is what the group has said. */
   | { type: 'lost'; topicPartitions: readonly TopicPartition[]; cause?: string }
   | { type: 'records'; set: RecordSet }
@@ -77,6 +82,8 @@ export type SourceEvent =
       /** Where what was read and what the log has part, at the latest. */
       end: number;
     }
+  /** By a pattern topics were found, or those that were found are gone. What they mean for us the group tells. */
+  | { type: 'topics'; appeared: readonly string[]; vanished: readonly string[] }
   | { type: 'failed'; error: Error };
 
 export interface CommittedOffset {
@@ -131,7 +138,7 @@ export interface Source {
 
   /**
    * An offset of each log: its start, its end (last stable offset), or the first record at or after a time (ms since the
-   * epoch; the end when there is none).
+   * epoch; the end when there is none). Absent of topics that are gone.
    */
   listOffsets(
     topicPartitions: readonly TopicPartition[],

@@ -1,10 +1,11 @@
 import type { Columns } from '../arrow/columns.ts';
+import { gatherRows } from '../arrow/gather.ts';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Random, uuid } from '../base/random.ts';
 import type { RetryPolicy } from '../base/retry.ts';
-import { DecodeError } from '../decode/decoder.ts';
+import type { DecodeError } from '../decode/decoder.ts';
 import type { SchemaSource } from '../decode/registry.ts';
 import type { DataFile } from '../iceberg/data-file.ts';
 import { dataFileLocation } from '../iceberg/data-location.ts';
@@ -43,6 +44,12 @@ const uploadsMax = 2;
 /** Undecodable records logged one by one per record set; the rest are summed up in one line. */
 const failuresLoggedMax = 20;
 
+/**
+ * Records that are decoded together after one that makes no row; twice as many each time that all do. What is wrong with a
+ * key or a partition is seen when the values behind it have been decoded already, and then they are once more.
+ */
+const runAfterFailure = 8;
+
 interface Progress extends AppendedTable {
   logged: number;
 }
@@ -65,6 +72,7 @@ export class LaneTable {
   #uploads: Promise<void>[] = [];
   #progress: Progress | undefined;
   #fileNumber = 0;
+  #runMax = runAfterFailure;
 
   constructor(plan: TablePlan, ports: LanePorts, registries: Map<string, SchemaSource>) {
     this.#plan = plan;
@@ -135,8 +143,10 @@ export class LaneTable {
     if (progress.failure) return;
     await this.#decoder.prepare(records);
     const position = this.position(key);
-    for (let i = 0; i < records.count && !progress.failure; i++) {
-      if (records.offsets[i]! >= position) this.#appendRecord(progress, from, records, i);
+    for (let i = 0; i < records.count && !progress.failure; ) {
+      if (records.offsets[i]! < position) i++;
+      else if (records.valueLengths[i]! < 0) this.#appendTombstone(progress, from, records, i++);
+      else i = this.#appendRun(progress, from, records, i);
     }
     if (isChunk(this.#rows)) await this.#routeRows();
   }
@@ -156,41 +166,47 @@ export class LaneTable {
     return appended;
   }
 
-  #appendRecord(progress: Progress, from: TopicPartition, records: RecordColumns, i: number): void {
-    const valueLength = records.valueLengths[i]!;
-    progress.records++;
-    progress.timestampMaxMs = Math.max(progress.timestampMaxMs, records.timestamps[i]!);
-    if (valueLength < 0) {
-      if (this.#plan.onTombstone === 'skip') progress.tombstones++;
-      else this.#halt(progress, from, records, i, tombstone());
+  #appendTombstone(progress: Progress, from: TopicPartition, records: RecordColumns, i: number): void {
+    if (this.#plan.onTombstone === 'halt') {
+      halt(progress, from, records, i, tombstone());
       return;
     }
-    const row = this.#rows.rows;
-    try {
-      this.#decoder.append(from, records, i);
-      this.#router.check(row);
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      this.#rows.truncate(row);
-      if (this.#plan.onError === 'halt') this.#halt(progress, from, records, i, error);
-      else this.#skip(progress, from, records, i, error);
-      return;
-    }
-    progress.rows++;
-    progress.bytes += valueLength + Math.max(0, records.keyLengths[i]!);
+    countRecords(progress, records, i, i + 1);
+    progress.tombstones++;
   }
 
-  /** Stops the table at a record: it stays to be read. */
-  #halt(
-    progress: Progress,
+  /** Appends records from `first` on, as long as they have a value; returns the one to go on with. */
+  #appendRun(progress: Progress, from: TopicPartition, records: RecordColumns, first: number): number {
+    const most = Math.min(records.count, first + this.#runMax);
+    let to = first + 1;
+    while (to < most && records.valueLengths[to]! >= 0) to++;
+    const { end, error } = this.#appendRows(from, records, first, to);
+    countRecords(progress, records, first, end);
+    progress.rows += end - first;
+    for (let i = first; i < end; i++)
+      progress.bytes += records.valueLengths[i]! + Math.max(0, records.keyLengths[i]!);
+    this.#runMax = error ? runAfterFailure : this.#runMax * 2;
+    if (!error) return end;
+    if (this.#plan.onError === 'halt') halt(progress, from, records, end, error);
+    else this.#skip(progress, from, records, end, error);
+    return end + 1;
+  }
+
+  /** Appends the rows of records up to the first that makes none. */
+  #appendRows(
     from: TopicPartition,
     records: RecordColumns,
-    i: number,
-    error: DecodeError,
-  ): void {
-    progress.records--;
-    progress.failure = failureOf(from, records, i, error);
-    progress.next = progress.failure.offset;
+    first: number,
+    to: number,
+  ): { end: number; error?: DecodeError | undefined } {
+    const before = this.#rows.rows;
+    const end = this.#decoder.append(from, records, first, to);
+    const misfit = this.#router.check(before, this.#rows.rows);
+    if (misfit) {
+      this.#rows.truncate(misfit.row);
+      return { end: first + misfit.row - before, error: misfit.error };
+    }
+    return end < to ? { end, error: this.#decoder.failure } : { end };
   }
 
   /** Leaves a record out, and says so with all that is needed to find it. */
@@ -201,6 +217,7 @@ export class LaneTable {
     i: number,
     error: DecodeError,
   ): void {
+    countRecords(progress, records, i, i + 1);
     progress.undecodable++;
     if (progress.logged >= failuresLoggedMax) return;
     progress.logged++;
@@ -223,7 +240,7 @@ export class LaneTable {
       if (groups.length === 1 && file.waiting.rows === 0 && isChunk(this.#rows)) {
         await file.encode(this.#rows); // all of one partition: nothing to gather
       } else {
-        file.waiting.appendRows(this.#rows, group.rows);
+        gatherRows(file.waiting, this.#rows, group.rows);
         if (isChunk(file.waiting)) await file.encode(file.waiting);
       }
       if (file.writtenBytes >= this.#fileBytesTarget) await this.#roll(group.key, file);
@@ -282,4 +299,22 @@ export class LaneTable {
     this.#finished = [];
     for (const file of files) await this.#ports.store.delete(file.path).catch(() => {});
   }
+}
+
+function countRecords(progress: Progress, records: RecordColumns, first: number, to: number): void {
+  progress.records += to - first;
+  for (let i = first; i < to; i++)
+    progress.timestampMaxMs = Math.max(progress.timestampMaxMs, records.timestamps[i]!);
+}
+
+/** Stops the table at a record: it stays to be read. */
+function halt(
+  progress: Progress,
+  from: TopicPartition,
+  records: RecordColumns,
+  i: number,
+  error: DecodeError,
+): void {
+  progress.failure = failureOf(from, records, i, error);
+  progress.next = progress.failure.offset;
 }

@@ -1,4 +1,5 @@
 import type { BytesColumn, Column, Columns, Int32Column, Int64Column } from '../arrow/columns.ts';
+import { setLengthPresent } from '../arrow/set-length.ts';
 import type { Field } from '../iceberg/types.ts';
 import type { RecordColumns } from '../kafka/record-columns.ts';
 import type { TopicPartition } from '../kafka/topic-partition.ts';
@@ -19,8 +20,13 @@ export function isMetadataField(field: Field): boolean {
   return metadataFields.some(({ name, type }) => name === field.name && type.kind === field.type.kind);
 }
 
-/** Appends the metadata of record `i`. */
-export type MetadataWriter = (from: TopicPartition, topic: Buffer, records: RecordColumns, i: number) => void;
+/** Appends the metadata of the records from `first` up to `to`. */
+export type MetadataWriter = (
+  from: TopicPartition,
+  records: RecordColumns,
+  first: number,
+  to: number,
+) => void;
 
 /** Writers for those metadata columns that the table has, under their name and with their type. */
 export function metadataWriters(columns: Columns): MetadataWriter[] {
@@ -30,18 +36,74 @@ export function metadataWriters(columns: Columns): MetadataWriter[] {
   };
   const writers: MetadataWriter[] = [];
   const topic = column<BytesColumn>('_kafka_topic');
-  if (topic) writers.push((_from, name) => topic.append(name, 0, name.length));
+  if (topic) writers.push(topicWriter(topic));
   const partition = column<Int32Column>('_kafka_partition');
-  if (partition) writers.push((from) => partition.append(from.partition));
+  if (partition)
+    writers.push((from, _records, first, to) => appendSame(partition, from.partition, to - first));
   const offset = column<Int64Column>('_kafka_offset');
-  if (offset) writers.push((_from, _topic, records, i) => offset.appendNumber(records.offsets[i]!));
+  if (offset) writers.push((_from, { offsets }, first, to) => appendNumbers(offset, offsets, first, to, 1));
   const timestamp = column<Int64Column>('_kafka_timestamp');
-  if (timestamp) {
-    writers.push((_from, _topic, records, i) => {
-      const ms = records.timestamps[i]!;
-      if (ms < 0) timestamp.appendNull();
-      else timestamp.appendNumber(ms * 1000);
-    });
-  }
+  if (timestamp) writers.push((_from, records, first, to) => appendTimes(timestamp, records, first, to));
   return writers;
+}
+
+function topicWriter(column: BytesColumn): MetadataWriter {
+  let name = '';
+  let text: Buffer = Buffer.alloc(0);
+  return ({ topic }, _records, first, to) => {
+    if (topic !== name) {
+      name = topic;
+      text = Buffer.from(topic);
+    }
+    appendSameText(column, text, to - first);
+  };
+}
+
+function appendSameText(column: BytesColumn, text: Buffer, count: number): void {
+  column.makeRoom(count);
+  const { length, offsets } = column;
+  let end = offsets[length]!;
+  column.reserveData(end + count * text.length);
+  column.data.set(text, end);
+  // What is there is doubled until it is enough.
+  const whole = end + count * text.length;
+  for (let filled = end + text.length; filled < whole; filled += filled - end)
+    column.data.copyWithin(filled, end, Math.min(filled, end + whole - filled));
+  for (let row = length; row < length + count; row++) offsets[row + 1] = end += text.length;
+  setLengthPresent(column, length + count);
+}
+
+function appendSame(column: Int32Column, value: number, count: number): void {
+  column.makeRoom(count);
+  column.values.fill(value, column.length, column.length + count);
+  setLengthPresent(column, column.length + count);
+}
+
+/** Appends `numbers[first, to)`, each times `factor`: integers that doubles hold exactly. */
+function appendNumbers(
+  column: Int64Column,
+  numbers: Float64Array,
+  first: number,
+  to: number,
+  factor: number,
+): void {
+  column.makeRoom(to - first);
+  const { halves } = column;
+  for (let i = first, at = column.length * 2; i < to; i++, at += 2) {
+    const value = numbers[i]! * factor;
+    halves[at] = value | 0;
+    halves[at + 1] = Math.floor(value / 4294967296);
+  }
+  setLengthPresent(column, column.length + to - first);
+}
+
+function appendTimes(column: Int64Column, { timestamps }: RecordColumns, first: number, to: number): void {
+  let from = first;
+  for (let i = first; i < to; i++) {
+    if (timestamps[i]! >= 0) continue;
+    appendNumbers(column, timestamps, from, i, 1000);
+    column.appendNull();
+    from = i + 1;
+  }
+  appendNumbers(column, timestamps, from, to, 1000);
 }

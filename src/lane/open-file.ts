@@ -3,14 +3,14 @@ import { assert } from '../base/assert.ts';
 import type { DataFile } from '../iceberg/data-file.ts';
 import type { PartitionValue } from '../iceberg/transforms.ts';
 import type { EncodedFile, Encoder, EncodingOptions, FileEncoder } from '../parquet/encoder.ts';
-import { MetricsCollector } from '../parquet/metrics.ts';
+import { columnMetrics } from '../parquet/metrics.ts';
 import type { TablePlan } from './lane.ts';
 
 /** Rows go to the encoder in chunks of this size: large enough to be worth a call, small enough to keep memory flat. */
 const chunkBytes = 4 * 1024 * 1024;
 const chunkRows = 65_536;
 
-/** What a column costs before its first row: buffers to begin with, metrics, and the objects around them. */
+/** What a column costs before its first row: buffers to begin with, and the objects around them. */
 const emptyColumnBytes = 1_500;
 
 export function isChunk(columns: Columns): boolean {
@@ -27,7 +27,7 @@ export class OpenFile {
   readonly waiting: Columns;
   readonly #encoder: Encoder;
   readonly #options: EncodingOptions;
-  readonly #metrics: MetricsCollector;
+  readonly #plan: TablePlan;
   /** With thousands of partitions of a few rows each this is most of what they hold. */
   readonly #emptyBytes: number;
   #file: FileEncoder | undefined;
@@ -44,7 +44,7 @@ export class OpenFile {
     this.#emptyBytes = countColumns(this.waiting.columns) * emptyColumnBytes;
     this.#encoder = encoder;
     this.#options = options;
-    this.#metrics = new MetricsCollector(plan.schema, plan.properties);
+    this.#plan = plan;
   }
 
   get heldBytes(): number {
@@ -65,7 +65,6 @@ export class OpenFile {
     if (columns.rows === 0) return;
     this.#file ??= this.#encoder.open(columns.schema, this.#options);
     await this.#file.write(columns);
-    this.#metrics.add(columns);
     this.#rows += columns.rows;
     columns.truncate(0);
   }
@@ -75,6 +74,7 @@ export class OpenFile {
     await this.encode(this.waiting);
     assert(this.#file && this.#rows > 0, 'a file without rows is never opened');
     const encoded = await this.#file.close();
+    const { schema, properties } = this.#plan;
     const dataFile: DataFile = {
       path,
       format: 'PARQUET',
@@ -83,7 +83,7 @@ export class OpenFile {
       fileSizeBytes: encoded.sizeBytes,
       columnSizes: encoded.columnSizes,
       splitOffsets: encoded.splitOffsets,
-      ...this.#metrics.finish(),
+      ...columnMetrics(schema, properties, encoded.facts),
     };
     return { encoded, dataFile };
   }

@@ -37,21 +37,28 @@ export class PartitionRouter {
     });
   }
 
-  /**
-   * To be asked for every row before it is counted.
-   * @throws {DecodeError} for a row that has no partition.
-   */
-  check(row: number): void {
+  /** The first of the rows from `from` up to `to` that has no partition, if there is one: to be asked before they are counted. */
+  check(from: number, to: number): { row: number; error: DecodeError } | undefined {
+    if (this.#limited.length === 0) return undefined;
+    for (let row = from; row < to; row++) {
+      const error = this.#problem(row);
+      if (error) return { row, error };
+    }
+    return undefined;
+  }
+
+  #problem(row: number): DecodeError | undefined {
     for (const i of this.#limited) {
       const type = this.#types[i]!;
       const key = this.#keys[i]!(row);
       if (fits(type, key)) continue;
       const { name, transform } = this.#spec.fields[i]!;
-      throw new DecodeError(
+      return new DecodeError(
         name,
         `the partition value ${transform} ${key} does not fit into ${typeName(type)}`,
       );
     }
+    return undefined;
   }
 
   /** The rows now in the columns, by partition, each group in row order. */

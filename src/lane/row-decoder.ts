@@ -12,13 +12,14 @@ import { isMetadataField, type MetadataWriter, metadataWriters } from './metadat
 export class RowDecoder {
   /** The rows so far. */
   readonly rows: Columns;
+  /** Why the record at which {@link append} stopped makes no row. */
+  failure: DecodeError | undefined;
   readonly #value: Decoder;
+  readonly #valueColumns: readonly Column[];
   readonly #key: Decoder | undefined;
   readonly #keyColumn: Column | undefined;
   readonly #isKeyRequired: boolean = false;
   readonly #metadata: readonly MetadataWriter[];
-  #topic = '';
-  #topicBytes: Buffer = Buffer.alloc(0);
 
   constructor(
     plan: Pick<TablePlan, 'schema' | 'value' | 'key' | 'keyColumn'>,
@@ -31,8 +32,8 @@ export class RowDecoder {
     const isOurs = (field: Field): boolean => field.name === plan.keyColumn || isMetadataField(field);
     const ofValue = [...fields.keys()].filter((i) => !isOurs(fields[i]!));
     const valueFields = ofValue.map((i) => fields[i]!);
-    const valueColumns = ofValue.map((i) => columns[i]!);
-    this.#value = valueDecoder(plan.value, valueFields, valueColumns, registries, ports);
+    this.#valueColumns = ofValue.map((i) => columns[i]!);
+    this.#value = valueDecoder(plan.value, valueFields, this.#valueColumns, registries, ports);
     const keyIndex = fields.findIndex((field) => field.name === plan.keyColumn);
     if (keyIndex !== -1) {
       this.#keyColumn = columns[keyIndex]!;
@@ -48,37 +49,46 @@ export class RowDecoder {
     await this.#key?.prepare(records);
   }
 
-  /** Appends record `i`, which has a value, as a row. @throws {DecodeError} with the rows as they were. */
-  append(from: TopicPartition, records: RecordColumns, i: number): void {
+  /**
+   * Appends the records from `first` up to `to`, which all have a value, as rows. Returns `to`, or the first record that
+   * makes no row: nothing of it is in the rows then.
+   */
+  append(from: TopicPartition, records: RecordColumns, first: number, to: number): number {
     const before = this.rows.rows;
-    try {
-      const start = records.valueStarts[i]!;
-      this.#value.append(records.bytes, records.view, start, start + records.valueLengths[i]!);
-      if (this.#key) this.#appendKey(this.#key, records, i);
-    } catch (error) {
-      this.rows.truncate(before);
-      throw error;
+    const { bytes, view, valueStarts: starts, valueLengths: lengths } = records;
+    let end = this.#value.append({ bytes, view, starts, lengths }, first, to);
+    this.failure = this.#value.failure;
+    if (this.#key) {
+      const behindValues = end;
+      end = this.#appendKeys(this.#key, records, first, behindValues);
+      if (end < behindValues) for (const column of this.#valueColumns) column.truncate(before + end - first);
     }
-    if (from.topic !== this.#topic) {
-      this.#topic = from.topic;
-      this.#topicBytes = Buffer.from(from.topic);
-    }
-    for (const write of this.#metadata) write(from, this.#topicBytes, records, i);
+    if (end > first) for (const write of this.#metadata) write(from, records, first, end);
+    return end;
   }
 
-  #appendKey(decoder: Decoder, records: RecordColumns, i: number): void {
-    const length = records.keyLengths[i]!;
-    const start = records.keyStarts[i]!;
-    if (length < 0) {
-      if (this.#isKeyRequired) throw new DecodeError('key', 'null in a required column');
-      this.#keyColumn!.appendNull();
-      return;
+  #appendKeys(decoder: Decoder, records: RecordColumns, first: number, to: number): number {
+    const { bytes, view, keyStarts: starts, keyLengths: lengths } = records;
+    for (let i = first; i < to; ) {
+      if (lengths[i]! < 0) {
+        if (this.#isKeyRequired) {
+          this.failure = new DecodeError('key', 'null in a required column');
+          return i;
+        }
+        this.#keyColumn!.appendNull();
+        i++;
+        continue;
+      }
+      let behind = i + 1;
+      while (behind < to && lengths[behind]! >= 0) behind++;
+      const end = decoder.append({ bytes, view, starts, lengths }, i, behind);
+      if (end < behind) {
+        const { field, reason } = decoder.failure!;
+        this.failure = new DecodeError(field === '' ? 'key' : `key ${field}`, reason);
+        return end;
+      }
+      i = behind;
     }
-    try {
-      decoder.append(records.bytes, records.view, start, start + length);
-    } catch (error) {
-      if (!(error instanceof DecodeError)) throw error;
-      throw new DecodeError(error.field === '' ? 'key' : `key ${error.field}`, error.reason);
-    }
+    return to;
   }
 }

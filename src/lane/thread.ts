@@ -3,7 +3,7 @@ import { systemClock } from '../base/clock.ts';
 import { FatalError, isRetryable, messageOf, TransientError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
-import { wasmEncoder } from '../parquet/wasm-encoder.ts';
+import { parquetEncoder } from '../parquet/file-writer.ts';
 import type { AccessSource, StorageAccess } from '../storage/access.ts';
 import { openStore } from '../storage/open.ts';
 import type { StoreSettings } from '../storage/settings.ts';
@@ -42,7 +42,7 @@ function serve({ stores, asksAccess }: ThreadSettings): void {
   const access = accessQuestions((question, location) => post({ access: question, location }));
   const lane = inlineLane({
     store: openStore(stores, asksAccess ? access.ask : undefined),
-    encoder: wasmEncoder,
+    encoder: parquetEncoder,
     clock: systemClock,
     random: systemRandom,
     log: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },

@@ -1,4 +1,5 @@
 import { FatalError } from '../base/errors.ts';
+import { GrowingBytes } from './growing-bytes.ts';
 
 /**
  * Thrift compact protocol as a generic tree: enough to read a Parquet footer, change a few of its fields and write it
@@ -14,7 +15,7 @@ export interface ThriftList {
   elementType: number;
   values: ThriftValue[];
 }
-/** Booleans, i8-i32 as number, i64 as bigint, double as its 8 raw bytes, binary as bytes. */
+/** Booleans, i8-i32 as number, i64 as bigint (to be written: or number), double as its 8 raw bytes, binary as bytes. */
 export type ThriftValue = boolean | number | bigint | Uint8Array | ThriftList | ThriftStruct;
 
 export const thriftTypes = {
@@ -91,67 +92,85 @@ export function readThrift(bytes: Uint8Array): ThriftStruct {
   return struct();
 }
 
+/** What structs are written to before their length is known. */
+const scratch = new GrowingBytes(1024);
+
 /** Writes one struct. */
 export function writeThrift(root: ThriftStruct): Uint8Array {
-  const out: number[] = [];
-  const varint = (n: bigint): void => {
-    let rest = n;
-    for (; rest >= 0x80n; rest >>= 7n) out.push(Number(rest & 0x7fn) | 0x80);
-    out.push(Number(rest));
-  };
-  const zigzag = (n: bigint): void => varint(BigInt.asUintN(64, (n << 1n) ^ (n >> 63n)));
-  const append = (bytes: Uint8Array): void => {
-    for (const byte of bytes) out.push(byte);
-  };
-  const value = (type: number, v: ThriftValue): void => {
-    switch (type) {
-      case thriftTypes.i8:
-        out.push((v as number) & 0xff);
-        break;
-      case thriftTypes.i16:
-      case thriftTypes.i32:
-      case thriftTypes.i64:
-        zigzag(BigInt(v as number | bigint));
-        break;
-      case thriftTypes.double:
-        append(v as Uint8Array);
-        break;
-      case thriftTypes.binary:
-        varint(BigInt((v as Uint8Array).length));
-        append(v as Uint8Array);
-        break;
-      case thriftTypes.list:
-      case thriftTypes.set: {
-        const list = v as ThriftList;
-        const size = list.values.length;
-        out.push((Math.min(size, 15) << 4) | list.elementType);
-        if (size >= 15) varint(BigInt(size));
-        for (const item of list.values) {
-          if (list.elementType <= 2) out.push(item ? 1 : 2);
-          else value(list.elementType, item);
-        }
-        break;
-      }
-      default:
-        struct(v as ThriftStruct);
+  scratch.length = 0;
+  writeStruct(scratch, root);
+  return scratch.taken();
+}
+
+function writeStruct(out: GrowingBytes, fields: ThriftStruct): void {
+  let last = 0;
+  for (const field of fields) {
+    const type = field.type <= 2 ? (field.value ? thriftTypes.true : thriftTypes.false) : field.type;
+    const delta = field.id - last;
+    if (delta > 0 && delta <= 15) {
+      out.byte((delta << 4) | type);
+    } else {
+      out.byte(type);
+      out.zigzag(field.id);
     }
-  };
-  const struct = (fields: ThriftStruct): void => {
-    let last = 0;
-    for (const field of fields) {
-      const type = field.type <= 2 ? (field.value ? thriftTypes.true : thriftTypes.false) : field.type;
-      const delta = field.id - last;
-      if (delta > 0 && delta <= 15) {
-        out.push((delta << 4) | type);
-      } else {
-        out.push(type);
-        zigzag(BigInt(field.id));
-      }
-      if (type > 2) value(type, field.value);
-      last = field.id;
-    }
-    out.push(0);
-  };
-  struct(root);
-  return Uint8Array.from(out);
+    if (type > 2) writeValue(out, type, field.value);
+    last = field.id;
+  }
+  out.byte(0);
+}
+
+function writeValue(out: GrowingBytes, type: number, value: ThriftValue): void {
+  switch (type) {
+    case thriftTypes.i8:
+      return out.byte((value as number) & 0xff);
+    case thriftTypes.i16:
+    case thriftTypes.i32:
+    case thriftTypes.i64:
+      return typeof value === 'bigint' ? writeBigInt(out, value) : out.zigzag(value as number);
+    case thriftTypes.double:
+      return out.append(value as Uint8Array);
+    case thriftTypes.binary:
+      out.varint((value as Uint8Array).length);
+      return out.append(value as Uint8Array);
+    case thriftTypes.list:
+    case thriftTypes.set:
+      return writeList(out, value as ThriftList);
+    default:
+      return writeStruct(out, value as ThriftStruct);
+  }
+}
+
+function writeList(out: GrowingBytes, { elementType, values }: ThriftList): void {
+  out.byte((Math.min(values.length, 15) << 4) | elementType);
+  if (values.length >= 15) out.varint(values.length);
+  for (const item of values) {
+    if (elementType <= 2) out.byte(item ? 1 : 2);
+    else writeValue(out, elementType, item);
+  }
+}
+
+function writeBigInt(out: GrowingBytes, value: bigint): void {
+  let rest = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n));
+  for (; rest >= 0x80n; rest >>= 7n) out.byte(Number(rest & 0x7fn) | 0x80);
+  out.byte(Number(rest));
+}
+
+/** Fields by what they hold, for those who write structs. Those that are undefined are left out by {@link structOf}. */
+export const field = {
+  bool: (id: number, value: boolean): ThriftField => ({ id, type: thriftTypes.true, value }),
+  i32: (id: number, value: number): ThriftField => ({ id, type: thriftTypes.i32, value }),
+  /** A number is whole and within +-2^53. */
+  i64: (id: number, value: number | bigint): ThriftField => ({ id, type: thriftTypes.i64, value }),
+  binary: (id: number, value: Uint8Array): ThriftField => ({ id, type: thriftTypes.binary, value }),
+  text: (id: number, value: string): ThriftField => field.binary(id, Buffer.from(value)),
+  struct: (id: number, value: ThriftStruct = []): ThriftField => ({ id, type: thriftTypes.struct, value }),
+  list: (id: number, elementType: number, values: ThriftValue[]): ThriftField => ({
+    id,
+    type: thriftTypes.list,
+    value: { elementType, values },
+  }),
+};
+
+export function structOf(...fields: readonly (ThriftField | undefined)[]): ThriftStruct {
+  return fields.filter((each) => each !== undefined);
 }

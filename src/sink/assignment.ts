@@ -27,11 +27,11 @@ export class Assignment {
     this.#mirror = mirror;
   }
 
-  onAssigned(topicPartitions: readonly AssignedPartition[]): void {
+  onAssigned(topicPartitions: readonly AssignedPartition[], cause?: string): void {
     const { ports, state, partitions, writers } = this.#context;
     if (state !== 'running') return;
     ports.log.info('partitions assigned', { partitions: topicPartitions.map(keyOf) });
-    this.#context.rebalances.add('assigned', topicPartitions.map(keyOf), ports.clock.nowMs());
+    this.#context.rebalances.add('assigned', topicPartitions.map(keyOf), ports.clock.nowMs(), cause);
     // Assigned again without having been taken away: whatever that means, it starts over from the ledger.
     this.#forget(topicPartitions.map(keyOf).filter((key) => partitions.has(key)));
     this.#context.learnTopics(topicPartitions);
@@ -89,7 +89,9 @@ export class Assignment {
       const partition = this.#context.partitions.get(key);
       // No longer ours, or ours anew: as a partition of another topic of the same name, it may be.
       if (!partition || writer.opening.get(key) !== topicPartition) continue;
-      const position = opened.positions.get(key)!;
+      const position = opened.positions.get(key);
+      // Its topic is gone: soon it is no longer ours.
+      if (!position) continue;
       writer.place(topicPartition, partition.lane, position);
       if (writer.phase === 'ready')
         this.#context.inLane(partition.lane, (lane) =>
@@ -132,11 +134,11 @@ export class Assignment {
     partition.generation = this.#context.ports.source.seek(partition.topicPartition, handed, handedEpoch);
   }
 
-  onRevoked(topicPartitions: readonly TopicPartition[], withinMs: number): void {
+  onRevoked(topicPartitions: readonly TopicPartition[], withinMs: number, cause?: string): void {
     const { ports, partitions } = this.#context;
     const keys = topicPartitions.map(keyOf);
     ports.log.info('partitions revoked', { partitions: keys });
-    this.#context.rebalances.add('revoked', keys, ports.clock.nowMs());
+    this.#context.rebalances.add('revoked', keys, ports.clock.nowMs(), cause);
     for (const key of keys) {
       const partition = partitions.get(key);
       if (partition) partition.generation = 0; // sets that are still on their way are for nobody

@@ -16,15 +16,21 @@ const stallMs = 30_000;
 
 /** The end of a bounded run: the offsets at which the logs ended when it started. */
 export class CaughtUp {
-  readonly #targets: ReadonlyMap<TopicPartitionKey, number>;
+  readonly #targets: Map<TopicPartitionKey, number>;
   readonly #writers: readonly TableWriter[];
   #dueAtMs = 0;
   /** Offsets still to be read when that changed last. */
   #left = { offsets: -1, sinceMs: 0 };
 
   constructor(targets: ReadonlyMap<TopicPartitionKey, number>, writers: readonly TableWriter[]) {
-    this.#targets = targets;
+    this.#targets = new Map(targets);
     this.#writers = writers;
+  }
+
+  /** Topics that are gone: nobody gets to where they ended. */
+  forget(topics: readonly string[]): void {
+    for (const key of this.#targets.keys())
+      if (topics.includes(parseKey(key).topic)) this.#targets.delete(key);
   }
 
   /** Whether every one of these topic-partitions was read (not: landed) up to its target, for every table. */

@@ -91,6 +91,8 @@ export class SinkContext {
   clusterId = '';
   /** All partitions that the topics had when the worker started; none when it has a fixed assignment. */
   siblings: readonly AssignedPartition[] = [];
+  /** That are read, by this worker or by others. */
+  readonly topics: Set<string> = new Set();
   readonly #topicIds = new Map<string, string>();
 
   constructor(options: SinkOptions, ports: SinkPorts) {

@@ -60,7 +60,7 @@ export interface Rebalance {
   /** How many, and the first of them. */
   count: number;
   partitions: readonly TopicPartitionKey[];
-  /** Why, where the source knows more than that the group has decided so. */
+  /** Why, where the source knows more than that the group has divided them anew. */
   cause?: string;
 }
 

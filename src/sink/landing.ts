@@ -102,6 +102,7 @@ export class LandingStage {
       onRollback: writer.options.onRollback,
       engineVersion: options.engineVersion,
       policy: commitPolicy,
+      leftAlone: writer.unmergeable,
     };
     this.#context.task(writer, commitFlush(flush, commitOptions, ports), (landing) => ({
       type: 'landing',

@@ -1,6 +1,6 @@
 import { FatalError } from '../base/errors.ts';
 import { type Json, parseJson, writeJson } from '../base/json.ts';
-import { branchHead, type Snapshot, type TableMetadata } from '../iceberg/metadata.ts';
+import { branchHead, lineageOf, type Snapshot, type TableMetadata } from '../iceberg/metadata.ts';
 import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
 
 /**
@@ -210,15 +210,13 @@ function nearestOwn(
   branch: string,
   summaryName: string,
 ): { snapshot: Snapshot | undefined; broken: boolean } {
-  const byId = new Map(metadata.snapshots.map((snapshot) => [snapshot['snapshot-id'], snapshot]));
-  let snapshot = branchHead(metadata, branch);
-  // No history is longer than the list: a circle ends the walk too.
-  for (let steps = 0; snapshot && steps <= metadata.snapshots.length; steps++) {
+  let oldest: Snapshot | undefined;
+  for (const snapshot of lineageOf(metadata, branchHead(metadata, branch))) {
     if (snapshot.summary[summaryName] !== undefined) return { snapshot, broken: false };
-    const parent = snapshot['parent-snapshot-id'];
-    if (parent === undefined) return { snapshot: undefined, broken: isCut(metadata, snapshot) };
-    snapshot = byId.get(parent);
+    oldest = snapshot;
   }
+  if (oldest && oldest['parent-snapshot-id'] === undefined)
+    return { snapshot: undefined, broken: isCut(metadata, oldest) };
   return { snapshot: undefined, broken: metadata.refs[branch] !== undefined };
 }
 

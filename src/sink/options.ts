@@ -1,4 +1,5 @@
 import type { Field } from '../iceberg/types.ts';
+import type { TopicChoice } from '../kafka/topic-pattern.ts';
 import type { KeyFormat, ValueFormat } from '../lane/format.ts';
 import type { RollbackPolicy } from './ledger.ts';
 
@@ -9,6 +10,7 @@ export interface SinkOptions {
   /** Names this process in snapshots and file names; for people. */
   readonly worker: string;
   readonly engineVersion: string;
+  /** Those that are named; what else is assigned a pattern has found. */
   readonly topics: readonly string[];
   /** Where to begin with topic-partitions that neither table nor group know: or a time in ms since the epoch. */
   readonly startAt: 'earliest' | 'latest' | number;
@@ -28,10 +30,9 @@ export interface SinkOptions {
   readonly graceMs: number;
 }
 
-export interface TableOptions {
+export interface TableOptions extends TopicChoice {
   /** `namespace.table`. */
   readonly table: string;
-  readonly topics: readonly string[];
   readonly create: boolean;
   /** Columns of a table to be created; empty: from the Avro schema of the first record. */
   readonly fields: readonly Field[];

@@ -8,11 +8,13 @@ import { mainBranch } from '../iceberg/metadata.ts';
 import type { Field } from '../iceberg/types.ts';
 import type { AssignedPartition, CommittedOffset, Source } from '../kafka/source.ts';
 import { keyOf, parseKey, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { isChosen } from '../kafka/topic-pattern.ts';
 import { type Origin, sameTopic, type TopicIdentity, topicIdentity } from './claims.ts';
 import { decideRollback, type Ledger, resolveLedger } from './ledger.ts';
+import { callTimeoutMs } from './manifests.ts';
 import type { SinkOptions, TableOptions } from './options.ts';
 import { creationOf } from './plan.ts';
-import { callTimeoutMs, loadTable, sameTable } from './table-commit.ts';
+import { loadTable, sameTable } from './table-commit.ts';
 
 /** Where a table takes a topic-partition up. */
 export interface Position {
@@ -63,7 +65,7 @@ const askPolicy: RetryPolicy = {
  */
 export async function openTable(
   options: TableOptions,
-  sink: Pick<SinkOptions, 'pipeline' | 'startAt' | 'onTopicRecreated' | 'onTruncation'>,
+  sink: Pick<SinkOptions, 'pipeline' | 'topics' | 'startAt' | 'onTopicRecreated' | 'onTruncation'>,
   branch: string,
   origin: Origin,
   { topicPartitions, siblings }: Asked,
@@ -95,7 +97,7 @@ export async function openTable(
   if (unknown.length > 0) {
     const begun = new Set(ledger?.topicIds.keys());
     const asked = { topicPartitions: unknown, siblings };
-    for (const [key, start] of await unknownPositions(options.table, asked, begun, sink, ports))
+    for (const [key, start] of await unknownPositions(options, asked, begun, sink, ports))
       positions.set(key, { ...start, initial: true });
   }
   if (ledger) await checkEpochs(ledger, options.table, sink, positions, ports);
@@ -201,28 +203,35 @@ function asking<T>(doing: string, ports: PositionPorts, ask: () => Promise<T>): 
 }
 
 /**
- * The group's offsets, else `startAt` for a topic that the pipeline begins with. That is pinned for all of its partitions
- * at once: one that comes without a pin afterwards was added since, and all of its records are new.
+ * The group's offsets, else `startAt` for what the pipeline begins with: a topic that is named, or all that a pattern finds
+ * at first. That is pinned for all of their partitions at once: what comes without a pin afterwards was added since, and
+ * all of its records are new.
  */
 async function unknownPositions(
-  table: string,
+  options: TableOptions,
   { topicPartitions, siblings }: Asked,
   begun: ReadonlySet<string>,
-  sink: Pick<SinkOptions, 'startAt'>,
+  sink: Pick<SinkOptions, 'topics' | 'startAt'>,
   ports: PositionPorts,
 ): Promise<Map<TopicPartitionKey, Start>> {
   const { source, log } = ports;
-  const topics = new Set(topicPartitions.map(({ topic }) => topic));
-  const known = new Map(
-    [...topicPartitions, ...siblings.filter(({ topic }) => topics.has(topic))].map((each) => [
-      keyOf(each),
-      each,
-    ]),
+  const { table } = options;
+  const askedIds = new Map(topicPartitions.map(({ topic, topicId }) => [topic, topicId]));
+  const isFound = (topic: string): boolean => !sink.topics.includes(topic);
+  const begunTogether = siblings.filter(({ topic, topicId }) =>
+    askedIds.has(topic) ? askedIds.get(topic) === topicId : isFound(topic) && isChosen(topic, options),
   );
+  const known = new Map([...topicPartitions, ...begunTogether].map((each) => [keyOf(each), each]));
   const committed = await source.committedOffsets([...known.values()]);
-  const isBegun = ({ topic }: AssignedPartition): boolean =>
-    siblings.length > 0 &&
-    (begun.has(topic) || [...committed.keys()].some((key) => parseKey(key).topic === topic));
+  const committedTopics = new Set([...committed.keys()].map((key) => parseKey(key).topic));
+  const hasBegun = begun.size > 0 || [...committedTopics].some(isFound);
+  const firstIds = new Set(siblings.map(({ topicId }) => topicId));
+  const isBegun = ({ topic, topicId }: AssignedPartition): boolean => {
+    // A fixed assignment says nothing of other partitions.
+    if (siblings.length === 0 && !isFound(topic)) return false;
+    if (begun.has(topic) || committedTopics.has(topic) || !firstIds.has(topicId)) return true;
+    return isFound(topic) && hasBegun;
+  };
   const asked = new Set(topicPartitions.map(keyOf));
   const atGroup = await inTheLog(new Map([...committed].filter(([key]) => asked.has(key))), ports);
   const fresh = [...known.values()].filter((each) => !committed.has(keyOf(each)));
@@ -236,7 +245,7 @@ async function unknownPositions(
     new Map([...atGroup].map(([key, { offset }]) => [key, offset])),
   );
   const atStart = added.length > 0 ? await source.listOffsets(added, 'earliest') : new Map<string, number>();
-  tell('partitions were added to the topic: they are read from their start', atStart);
+  tell('partitions were added: they are read from their start', atStart);
   const atOption =
     first.length > 0 ? await source.listOffsets(first, sink.startAt) : new Map<string, number>();
   tell(`partitions start where startAt says (${sink.startAt})`, atOption);

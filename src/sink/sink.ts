@@ -22,13 +22,14 @@ const laneCloseMs = 2_000;
 const idleMs = 1_000;
 /** So many topic-partitions are told of in a status. */
 const lagsMax = 100;
+const topicsMax = 100;
 
 /**
  * The exactly-once core of a worker. One loop: what happens outside (record sets, answers of lanes, commits, revocations,
  * time) is put into a mailbox as an event; the loop handles one event after the other without waiting, then looks once at
  * everything and starts what is due. All state is in the context and the table writers; all effects are ports.
  *
- * Where the invariants are kept: I1, I4, I7, I9 table-commit.ts and claims.ts; I2, I5, I10 table-writer.ts; I3
+ * Where the invariants are kept: I1, I4, I7, I9 table-commit.ts, manifest-merge.ts and claims.ts; I2, I5, I10 table-writer.ts; I3
  * assignment.ts (`mirrorOffsets`); I6 budget.ts; I8 the deadlines and policies of every call.
  */
 export class Sink {
@@ -112,6 +113,8 @@ export class Sink {
     this.#context.clusterId = cluster.clusterId;
     if (!cluster.isFixed) this.#context.siblings = cluster.topicPartitions;
     this.#context.learnTopics(cluster.topicPartitions);
+    for (const { topic } of cluster.topicPartitions) this.#context.topics.add(topic);
+    ports.log.info('reading topics', { topics: [...this.#context.topics] });
     if (!options.untilCaughtUp) return;
     this.#caughtUp = new CaughtUp(await ports.source.listOffsets(cluster.topicPartitions, 'latest'), writers);
   }
@@ -119,9 +122,9 @@ export class Sink {
   #handle(event: SinkEvent): void {
     switch (event.type) {
       case 'assigned':
-        return this.#onAssigned(event.topicPartitions);
+        return this.#onAssigned(event.topicPartitions, event.cause);
       case 'revoked':
-        return this.#assignment.onRevoked(event.topicPartitions, event.withinMs);
+        return this.#assignment.onRevoked(event.topicPartitions, event.withinMs, event.cause);
       case 'lost':
         return this.#assignment.onLost(event.topicPartitions, event.cause);
       case 'opened':
@@ -155,6 +158,8 @@ export class Sink {
         return;
       case 'broken':
         return this.#onBroken(event.writer, event.error);
+      case 'topics':
+        return this.#onTopics(event);
       case 'failed':
         return this.#onBroken(undefined, event.error);
       case 'unfit':
@@ -191,7 +196,17 @@ export class Sink {
     ports.source.allow(state === 'running' && !this.#isAtEnd ? allowed : 0);
   }
 
-  #onAssigned(topicPartitions: readonly AssignedPartition[]): void {
+  /** Who reads what has come, and reads no more what is gone, the group tells. What has landed stays. */
+  #onTopics({ appeared, vanished }: Extract<SinkEvent, { type: 'topics' }>): void {
+    const { log } = this.#context.ports;
+    if (appeared.length > 0) log.info('topics were found', { topics: appeared });
+    if (vanished.length > 0) log.warn('topics are gone: what has landed of them stays', { topics: vanished });
+    for (const topic of appeared) this.#context.topics.add(topic);
+    for (const topic of vanished) this.#context.topics.delete(topic);
+    this.#caughtUp?.forget(vanished);
+  }
+
+  #onAssigned(topicPartitions: readonly AssignedPartition[], cause?: string): void {
     const anew = topicPartitions.find((topicPartition) => this.#context.isMadeAnew(topicPartition));
     if (this.#caughtUp && anew)
       return this.#fail(
@@ -200,7 +215,7 @@ export class Sink {
             'not known any more; run again',
         ),
       );
-    this.#assignment.onAssigned(topicPartitions);
+    this.#assignment.onAssigned(topicPartitions, cause);
   }
 
   #epochBefore(key: TopicPartitionKey, offset: number): number | undefined {
@@ -336,6 +351,7 @@ export class Sink {
     const { rebalances } = this.#context;
     return {
       state,
+      topics: [...this.#context.topics].sort().slice(0, topicsMax),
       partitions: partitions.size,
       records: counts.records,
       rows: counts.rows,

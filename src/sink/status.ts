@@ -3,6 +3,8 @@ import type { PartitionLag, Rebalance } from './lag.ts';
 /** What a worker is doing, at one moment. */
 export interface SinkStatus {
   state: 'running' | 'draining' | 'stopped';
+  /** The topics that are read, by this worker or by others: named, and found by a pattern; 100 at most. */
+  topics: readonly string[];
   partitions: number;
   records: number;
   rows: number;

@@ -1,27 +1,12 @@
-import { type Clock, withDeadline } from '../base/clock.ts';
-import { FatalError, isRetryable, messageOf, NotFoundError, TransientError } from '../base/errors.ts';
+import { withDeadline } from '../base/clock.ts';
+import { FatalError, isRetryable, messageOf, TransientError } from '../base/errors.ts';
 import { writeJson } from '../base/json.ts';
-import type { Log } from '../base/log.ts';
-import { type Random, uuid } from '../base/random.ts';
 import { backoffMs, type RetryPolicy } from '../base/retry.ts';
 import { type Catalog, type CommitOutcome, formatIdentifier, type Table } from '../catalog/catalog.ts';
-import type { DataFile } from '../iceberg/data-file.ts';
-import { writeManifest } from '../iceberg/manifest.ts';
-import { addedManifest, readManifestList, writeManifestList } from '../iceberg/manifest-list.ts';
-import {
-  branchHead,
-  currentSchema,
-  defaultSpec,
-  type Snapshot,
-  type TableMetadata,
-} from '../iceberg/metadata.ts';
-import { type PartitionSpec, partitionTypes, specFromJson } from '../iceberg/partition-spec.ts';
-import type { Schema } from '../iceberg/schema.ts';
+import { branchHead, lineageOf, type Snapshot, type TableMetadata } from '../iceberg/metadata.ts';
 import { appendSummary, newSnapshotId } from '../iceberg/snapshot.ts';
 import { appendRequirements, nextTimestampMs, type Update } from '../iceberg/update.ts';
 import type { TopicPartitionKey } from '../kafka/topic-partition.ts';
-import { putNew } from '../storage/put.ts';
-import type { Store } from '../storage/store.ts';
 import { type Claim, checkClaims, type Origin } from './claims.ts';
 import {
   decideRollback,
@@ -32,6 +17,18 @@ import {
   writeLedger,
   writeLedgerProperty,
 } from './ledger.ts';
+import { ManifestMerge } from './manifest-merge.ts';
+import {
+  callTimeoutMs,
+  deleteAll,
+  type FlushFiles,
+  type ManifestPorts,
+  readSnapshotManifests,
+  rowOfFlush,
+  type Written,
+  writeAttemptManifestList,
+  writeFlushManifest,
+} from './manifests.ts';
 
 /**
  * Lands one flush in one table (protocol "Commit algorithm" and "Check on every attempt").
@@ -44,12 +41,9 @@ import {
 export type OffsetRange = readonly [key: TopicPartitionKey, from: number, to: number];
 
 /** Closed and uploaded files of one table, with the offsets they stand for. */
-export interface Flush {
+export interface Flush extends FlushFiles {
   /** Unique; found again in the table, it proves that the flush has landed. */
   readonly id: string;
-  /** The table the files were written for. */
-  readonly table: Table;
-  readonly files: readonly DataFile[];
   readonly claims: readonly Claim[];
   /** Ranges that retention has taken before they could be read. */
   readonly lost: readonly OffsetRange[];
@@ -69,12 +63,8 @@ export type Landing =
   /** The files are so old that somebody's orphan cleaner may be about to take them: nothing was committed. */
   | { type: 'expired'; attempts: number };
 
-export interface CommitPorts {
+export interface CommitPorts extends ManifestPorts {
   catalog: Catalog;
-  store: Store;
-  clock: Clock;
-  random: Random;
-  log: Log;
 }
 
 export interface CommitOptions {
@@ -86,13 +76,12 @@ export interface CommitOptions {
   readonly engineVersion: string;
   /** How long and how often to go on trying before the pipeline stops. */
   readonly policy: RetryPolicy;
+  /** Manifests that could not be merged with others: those that are found are added, for the commits that follow. */
+  readonly leftAlone?: Set<string>;
 }
 
-/** An answer of store or catalog is waited for this long. */
-export const callTimeoutMs = 60_000;
 /** Files older than this are read again from Kafka: well below the 3 days after which cleaners take orphans. */
 const pendingAgeMaxMs = 12 * 3_600_000;
-const writePolicy: RetryPolicy = { attemptsMax: 20, totalMs: 5 * 60_000, waitMinMs: 100, waitMaxMs: 5_000 };
 
 /**
  * Commits a flush. @throws {FatalError} when the table is gone, is another one, or has lost what had been landed and the
@@ -105,6 +94,7 @@ export async function commitFlush(
 ): Promise<Landing> {
   const name = formatIdentifier(flush.table.identifier);
   const manifest = flush.files.length > 0 ? await writeFlushManifest(flush, ports) : undefined;
+  const merge = new ManifestMerge(flush.id, options.leftAlone ?? new Set(), ports);
   const startedAtMs = ports.clock.monotonicMs();
   let snapshotId: bigint | undefined;
   let isAsked = false;
@@ -113,22 +103,28 @@ export async function commitFlush(
     let reason: string;
     try {
       const table = await loadSame(flush, name, ports);
-      refused = await settleRefused(refused, table.metadata, ports);
+      refused = await settleRefused(refused, table.metadata, merge, ports);
       // One id for all attempts, unless one was applied and then rolled back: no two snapshots of a table have one id.
       if (snapshotId === undefined || hasSnapshot(table.metadata, snapshotId))
         snapshotId = newSnapshotId(ports.random, table.metadata);
-      const prepared = await stageAttempt({ flush, manifest, snapshotId, attempt, table }, options, ports);
+      const prepared = await stageAttempt(
+        { flush, manifest, merge, snapshotId, attempt, table, isAsked },
+        options,
+        ports,
+      );
       // Asked last: on a machine that sleeps, what was just written may have taken days.
       const stage: Stage =
         prepared.type === 'staged' && isTooOld(flush, ports) ? { type: 'expired' } : prepared;
       if (stage.type !== 'staged') {
         if (stage.type !== 'landed' && !isAsked) await deleteAll(filesOf(flush, manifest), ports);
+        if (stage.type !== 'landed') await merge.discard();
         return { ...stage, attempts: attempt };
       }
       isAsked = true;
+      merge.asked(stage.manifestList);
       const outcome = await swap(table, stage, ports);
       if (outcome.type === 'applied') {
-        await settleRefused(refused, outcome.table.metadata, ports);
+        await settleRefused(refused, outcome.table.metadata, merge, ports);
         return { type: 'landed', table: outcome.table, ledger: stage.ledger, snapshotId, attempts: attempt };
       }
       if (outcome.type === 'rejected') refused = [...refused, stage];
@@ -178,10 +174,13 @@ export function loadTable(
 
 interface Attempt {
   flush: Flush;
-  manifest: { path: string; length: number } | undefined;
+  manifest: Written | undefined;
+  merge: ManifestMerge;
   snapshotId: bigint;
   attempt: number;
   table: Table;
+  /** Whether the catalog was asked before: only then the flush may be in the table. */
+  isAsked: boolean;
 }
 
 type Stage =
@@ -204,7 +203,7 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
   const name = formatIdentifier(table.identifier);
   const names = ledgerNames(options.pipeline);
   const resolution = resolveLedger(metadata, options.pipeline, options.branch);
-  const landed = findFlush(metadata, options.branch, names.flush, flush.id);
+  const landed = now.isAsked ? findFlush(metadata, options.branch, names.flush, flush.id) : undefined;
   if (landed && resolution.type === 'known')
     return { type: 'landed', table, ledger: resolution.ledger, snapshotId: landed['snapshot-id'] };
   const ledger = decideRollback(resolution, metadata, options.pipeline, name, options.onRollback);
@@ -222,7 +221,7 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
 
   const head = branchHead(metadata, options.branch);
   const sequenceNumber = metadata['last-sequence-number'] + 1;
-  const manifestList = await writeAttemptManifestList(now, head, sequenceNumber, ports);
+  const manifestList = await writeManifests(now, head, sequenceNumber, ports);
   const property = { snapshotId, sequenceNumber, branch: options.branch, ledger: verdict.ledger };
   const snapshot: Snapshot = {
     'snapshot-id': snapshotId,
@@ -230,22 +229,17 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
     'sequence-number': sequenceNumber,
     'timestamp-ms': nextTimestampMs(metadata, ports.clock.nowMs()),
     'manifest-list': manifestList.path,
-    summary: appendSummary(
-      head,
-      flush.files,
-      { created: now.manifest ? 1 : 0, kept: manifestList.kept },
-      {
-        [names.offsets]: writeLedger(verdict.ledger),
-        [names.flush]: flush.id,
-        [names.worker]: options.worker,
-        ...(flush.watermarkMs === undefined ? {} : { [names.watermark]: String(flush.watermarkMs) }),
-        ...(flush.lost.length === 0 ? {} : { [names.lost]: writeRanges(flush.lost) }),
-        ...(flush.leftOut.length === 0 ? {} : { [names.leftOut]: writeJson(flush.leftOut) }),
-        ...(flush.truncated.length === 0 ? {} : { [names.truncated]: writeRanges(flush.truncated) }),
-        'engine-name': 'frazil',
-        'engine-version': options.engineVersion,
-      },
-    ),
+    summary: appendSummary(head, flush.files, manifestList, {
+      [names.offsets]: writeLedger(verdict.ledger),
+      [names.flush]: flush.id,
+      [names.worker]: options.worker,
+      ...(flush.watermarkMs === undefined ? {} : { [names.watermark]: String(flush.watermarkMs) }),
+      ...(flush.lost.length === 0 ? {} : { [names.lost]: writeRanges(flush.lost) }),
+      ...(flush.leftOut.length === 0 ? {} : { [names.leftOut]: writeJson(flush.leftOut) }),
+      ...(flush.truncated.length === 0 ? {} : { [names.truncated]: writeRanges(flush.truncated) }),
+      'engine-name': 'frazil',
+      'engine-version': options.engineVersion,
+    }),
     'schema-id': metadata['current-schema-id'],
   };
   const updates: Update[] = [
@@ -267,6 +261,24 @@ async function stageAttempt(now: Attempt, options: CommitOptions, ports: CommitP
   };
 }
 
+/** The manifest list of this attempt, and what it has of manifests. */
+async function writeManifests(
+  { flush, manifest, merge, snapshotId, attempt, table }: Attempt,
+  head: Snapshot | undefined,
+  sequenceNumber: number,
+  ports: CommitPorts,
+): Promise<{ path: string; created: number; kept: number; replaced: number }> {
+  const snapshot = { snapshotId, sequenceNumber };
+  const before = head ? await readSnapshotManifests(head, ports) : [];
+  const added = manifest && rowOfFlush(flush, manifest, snapshot, table);
+  const { manifests, created, replaced } = await merge.of(before, added, table, snapshot);
+  const header = { ...snapshot, parentSnapshotId: head?.['snapshot-id'] ?? null };
+  // Newest first, as Java writes it: planners read recent data first.
+  const rows = [...(added ? [added] : []), ...manifests];
+  const path = await writeAttemptManifestList(header, rows, attempt, table.metadata, ports);
+  return { path, created: created + (added ? 1 : 0), kept: before.length - replaced, replaced };
+}
+
 function writeRanges(ranges: readonly OffsetRange[]): string {
   return writeJson(ranges.map((range) => [...range]));
 }
@@ -285,6 +297,7 @@ interface Refused {
 async function settleRefused(
   refused: readonly Refused[],
   metadata: TableMetadata,
+  merge: ManifestMerge,
   ports: CommitPorts,
 ): Promise<Refused[]> {
   const open: Refused[] = [];
@@ -292,9 +305,10 @@ async function settleRefused(
     const inPlace = metadata.snapshots.find(
       (snapshot) => snapshot['sequence-number'] === attempt.sequenceNumber,
     );
-    if (inPlace && inPlace['manifest-list'] !== attempt.manifestList)
+    if (inPlace && inPlace['manifest-list'] !== attempt.manifestList) {
+      merge.refused(attempt.manifestList);
       await deleteAll([attempt.manifestList], ports);
-    else if (metadata['last-sequence-number'] < attempt.sequenceNumber) open.push(attempt);
+    } else if (metadata['last-sequence-number'] < attempt.sequenceNumber) open.push(attempt);
   }
   return open;
 }
@@ -310,13 +324,8 @@ function findFlush(
   summaryName: string,
   id: string,
 ): Snapshot | undefined {
-  const byId = new Map(metadata.snapshots.map((snapshot) => [snapshot['snapshot-id'], snapshot]));
-  let snapshot = branchHead(metadata, branch);
-  for (let steps = 0; snapshot && steps <= metadata.snapshots.length; steps++) {
+  for (const snapshot of lineageOf(metadata, branchHead(metadata, branch)))
     if (snapshot.summary[summaryName] === id) return snapshot;
-    const parent = snapshot['parent-snapshot-id'];
-    snapshot = parent === undefined ? undefined : byId.get(parent);
-  }
   return undefined;
 }
 
@@ -337,96 +346,6 @@ async function swap(
   }
 }
 
-/** The manifest of the flush's files: once, for all attempts (I7). */
-async function writeFlushManifest(
-  flush: Flush,
-  ports: CommitPorts,
-): Promise<{ path: string; length: number }> {
-  const { metadata } = flush.table;
-  const { schema, spec } = layoutOf(flush);
-  const bytes = writeManifest(
-    schema,
-    spec,
-    partitionTypes(spec, schema),
-    flush.files,
-    ports.random.bytes(16),
-  );
-  const path = `${metadataFolder(metadata)}/${flush.id}-m0.avro`;
-  await put(path, bytes, ports);
-  return { path, length: bytes.length };
-}
-
-/** Schema and spec the files were written with; later ones of the table do not matter to them. */
-function layoutOf(flush: Flush): { schema: Schema; spec: PartitionSpec } {
-  return { schema: currentSchema(flush.table.metadata), spec: defaultSpec(flush.table.metadata) };
-}
-
-async function writeAttemptManifestList(
-  now: Attempt,
-  head: Snapshot | undefined,
-  sequenceNumber: number,
-  ports: CommitPorts,
-): Promise<{ path: string; kept: number }> {
-  const { flush, manifest, snapshotId, attempt, table } = now;
-  const kept = head ? await readHeadManifests(head, ports) : [];
-  const { schema, spec } = layoutOf(flush);
-  if (!table.metadata['partition-specs'].some((json) => specFromJson(json).specId === spec.specId))
-    throw new FatalError(
-      `committing table ${formatIdentifier(table.identifier)}: its partition spec ${spec.specId}, which the files were ` +
-        'written with, was removed; restart to write with the present one',
-    );
-  const added = manifest
-    ? [
-        addedManifest(
-          manifest,
-          { snapshotId, sequenceNumber },
-          spec,
-          partitionTypes(spec, schema),
-          flush.files,
-        ),
-      ]
-    : [];
-  const header = { snapshotId, parentSnapshotId: head?.['snapshot-id'] ?? null, sequenceNumber };
-  // Newest first, as Java writes it: planners read recent data first.
-  const bytes = writeManifestList(header, [...added, ...kept], ports.random.bytes(16));
-  const path = `${metadataFolder(table.metadata)}/snap-${snapshotId}-${attempt}-${uuid(ports.random)}.avro`;
-  await put(path, bytes, ports);
-  return { path, kept: kept.length };
-}
-
-async function readHeadManifests(
-  head: Snapshot,
-  ports: CommitPorts,
-): Promise<ReturnType<typeof readManifestList>> {
-  const location = head['manifest-list'];
-  const bytes = await withDeadline(ports.clock, callTimeoutMs, `reading ${location}`, () =>
-    ports.store.get(location),
-  ).catch((error) => {
-    // Somebody may have committed and expired this head since it was loaded: the next attempt loads the table anew.
-    throw error instanceof NotFoundError
-      ? new TransientError(`reading the manifest list of snapshot ${head['snapshot-id']}: it is gone`, {
-          cause: error,
-        })
-      : error;
-  });
-  return readManifestList(bytes, location);
-}
-
-async function put(location: string, bytes: Uint8Array, ports: CommitPorts): Promise<void> {
-  await putNew(ports.store, location, [bytes], ports, writePolicy, (error, attempt, waitMs) =>
-    ports.log.warn('writing failed; trying again', { location, attempt, waitMs, error: messageOf(error) }),
-  );
-}
-
-function filesOf(flush: Flush, manifest: { path: string } | undefined): string[] {
+function filesOf(flush: Flush, manifest: Written | undefined): string[] {
   return [...flush.files.map((file) => file.path), ...(manifest ? [manifest.path] : [])];
-}
-
-/** For what certainly never landed. Orphans left by a failed delete are for the cleaner. */
-async function deleteAll(locations: readonly string[], ports: CommitPorts): Promise<void> {
-  for (const location of locations) await ports.store.delete(location).catch(() => {});
-}
-
-function metadataFolder(metadata: TableMetadata): string {
-  return (metadata.properties['write.metadata.path'] ?? `${metadata.location}/metadata`).replace(/\/+$/, '');
 }

@@ -5,6 +5,7 @@ import type { DataFile } from '../iceberg/data-file.ts';
 import { epochAt } from '../kafka/leader-epochs.ts';
 import type { AssignedPartition, RecordSet } from '../kafka/source.ts';
 import { keyOf, type TopicPartitionKey } from '../kafka/topic-partition.ts';
+import { isChosen } from '../kafka/topic-pattern.ts';
 import type { AppendedTable } from '../lane/lane.ts';
 import { type Claim, type TopicIdentity, topicIdentity } from './claims.ts';
 import type { Ledger } from './ledger.ts';
@@ -108,6 +109,8 @@ export class TableWriter {
   readonly opening: Map<TopicPartitionKey, AssignedPartition> = new Map();
   /** When the table was last seen to agree with us: by a commit, or by looking. */
   seenAtMs = 0;
+  /** Manifests of the table that cannot be merged with others. */
+  readonly unmergeable: Set<string> = new Set();
   rows = 0;
   bytes = 0;
   #oldestAtMs: number | undefined;
@@ -125,7 +128,7 @@ export class TableWriter {
   }
 
   takes(topic: string): boolean {
-    return this.options.topics.includes(topic);
+    return isChosen(topic, this.options);
   }
 
   /** A topic-partition is ours and its position known. */

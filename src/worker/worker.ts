@@ -9,6 +9,7 @@ import { threadLane } from '../lane/thread-lane.ts';
 import type { SinkOptions, TableOptions } from '../sink/options.ts';
 import { Sink } from '../sink/sink.ts';
 import { openCatalog, openWire, storeSettings } from './open.ts';
+import { foundBy } from './topics.ts';
 import { version } from './version.ts';
 
 /** Puts the real parts together: the only place that knows them all. */
@@ -20,12 +21,16 @@ export async function createWorker(
   log: Log,
 ): Promise<Sink> {
   const { catalog, store, access } = await openCatalog(config);
-  const { topics, partitions, clientRack, batchBytesMax } = config.source;
+  const { topics, partitions, clientRack, batchBytesMax, metadataMaxAge } = config.source;
   const ports = { clock: systemClock, random: systemRandom, log };
   const source = new KafkaSource(
     {
       group: config.pipeline,
       topics,
+      isFound: foundBy(config, (topic) =>
+        log.warn('a topic matches source.topicsPattern and goes into no table: it is not read', { topic }),
+      ),
+      metadataAgeMaxMs: metadataMaxAge,
       partitions,
       clientRack,
       batchBytesMax,
@@ -45,6 +50,7 @@ function membershipOf({ source }: Config): Partial<MembershipOptions> {
     instanceId: source.groupInstanceId ?? null,
     assignors: source.assignors,
     sessionTimeoutMs: source.sessionTimeout,
+    rebalanceTimeoutMs: source.rebalanceTimeout,
   };
 }
 
@@ -78,6 +84,7 @@ export function tableOptions(config: Config, table: Config['tables'][number]): T
   return {
     table: table.table,
     topics: table.topics,
+    topicsPattern: table.topicsPattern,
     create: table.create,
     fields: table.schema.length > 0 ? [...table.schema, ...keyFields] : [],
     partitionBy: table.partitionBy,

@@ -15,8 +15,8 @@ import { appendSummary, newSnapshotId } from '../../src/iceberg/snapshot.ts';
 import type { PartitionValue } from '../../src/iceberg/transforms.ts';
 import { appendRequirements, nextTimestampMs } from '../../src/iceberg/update.ts';
 import { encodingOptions } from '../../src/parquet/encoder.ts';
-import { MetricsCollector } from '../../src/parquet/metrics.ts';
-import { wasmEncoder } from '../../src/parquet/wasm-encoder.ts';
+import { parquetEncoder } from '../../src/parquet/file-writer.ts';
+import { columnMetrics } from '../../src/parquet/metrics.ts';
 import type { Store } from '../../src/storage/store.ts';
 import type { Row } from '../tools/canonical.ts';
 import { columnsOf } from '../unit/arrow/rows.ts';
@@ -40,12 +40,10 @@ export async function writeDataFile(
   const schema = currentSchema(table.metadata);
   const spec = defaultSpec(table.metadata);
   const { properties, location } = table.metadata;
-  const metrics = new MetricsCollector(schema, properties);
-  const file = wasmEncoder.open(schema, encodingOptions(properties));
+  const file = parquetEncoder.open(schema, encodingOptions(properties));
   for (let from = 0; from < rows.length; from += chunkRows) {
     const columns = columnsOf(schema, rows.slice(from, from + chunkRows));
     await file.write(columns);
-    metrics.add(columns);
   }
   const encoded = await file.close();
   const folder = partitionPath(spec, partitionTypes(spec, schema), partition);
@@ -59,7 +57,7 @@ export async function writeDataFile(
     fileSizeBytes: encoded.sizeBytes,
     columnSizes: encoded.columnSizes,
     splitOffsets: encoded.splitOffsets,
-    ...metrics.finish(),
+    ...columnMetrics(schema, properties, encoded.facts),
   };
 }
 

@@ -180,8 +180,13 @@ test.each(['sqlite', 'postgres', 'glue', 'rest'] as const)(
             topics: [pipeline],
             create: true,
             schema: columns,
-            // As people set it for tables into which somebody writes all the time.
-            properties: { 'commit.retry.num-retries': '20' },
+            properties: {
+              // As people set it for tables into which somebody writes all the time.
+              'commit.retry.num-retries': '20',
+              'write.metadata.delete-after-commit.enabled': 'true',
+              // Manifests of all are merged every few commits, by all but PyIceberg.
+              'commit.manifest.min-count-to-merge': '4',
+            },
           },
         ],
         commit: { interval: '2s' },

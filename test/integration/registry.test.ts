@@ -11,6 +11,7 @@ import { parseAvroSchema } from '../../src/decode/avro-type.ts';
 import { DecodeError } from '../../src/decode/decoder.ts';
 import { registryClient } from '../../src/decode/registry.ts';
 import { RecordColumns } from '../../src/kafka/record-columns.ts';
+import { append } from '../unit/decode/entries.ts';
 
 const url = inject('registry');
 const client = registryClient({ url }, { clock: systemClock, random: systemRandom, log: silentLog, fetch });
@@ -69,7 +70,7 @@ test('a schema with references is had whole, and records written with it are rea
   header.writeInt32BE(id, 1);
   const bytes = Buffer.from([...header, 2, 2, ...text('Main'), ...text('Ulm'), 0]);
   await decoder.prepare(oneRecord(bytes));
-  decoder.append(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
+  append(decoder, bytes, Buffer.alloc(16));
   expect(fields.map(({ type }, i) => valueAt(table.columns[i]!, 0, type))).toEqual([
     1,
     { street: 'Main', city: { name: 'Ulm' } },
@@ -84,8 +85,7 @@ test('an id that it does not have is the fault of the record', async () => {
   const decoder = avroDecoder(client, fields, table.columns, silentLog);
   const bytes = Buffer.from([0, 0x77, 0x35, 0x94, 0, 2]);
   await decoder.prepare(oneRecord(bytes));
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  expect(() => decoder.append(bytes, view, 0, bytes.length)).toThrow(
+  expect(() => append(decoder, bytes, Buffer.alloc(16))).toThrow(
     new DecodeError('', 'schema 2000000000 is not in the registry'),
   );
 });

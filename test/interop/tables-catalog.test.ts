@@ -1,17 +1,20 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { silentLog } from '../../src/base/log.ts';
+import { systemRandom, uuid } from '../../src/base/random.ts';
 import type { Table } from '../../src/catalog/catalog.ts';
 import { sqliteCatalog } from '../../src/catalog/sqlite.ts';
 import { newSpec } from '../../src/iceberg/partition-by.ts';
 import type { Field, Type } from '../../src/iceberg/types.ts';
+import { commitFlush } from '../../src/sink/table-commit.ts';
 import { localLocation } from '../../src/storage/local.ts';
-import { tryAppend } from '../contract/appends.ts';
+import { tryAppend, writeDataFile } from '../contract/appends.ts';
 import { type Row, sorted } from '../tools/canonical.ts';
 import { java } from '../tools/java.ts';
 import { python } from '../tools/python.ts';
 import type { Repl } from '../tools/repl.ts';
-import { type Described, Lake, plannedBy, readers, rowsBy } from './tables-lake.ts';
+import { type Described, duckRows, Lake, plannedBy, readers, rowsBy } from './tables-lake.ts';
 
 /** One SQLite catalog that Java's JdbcCatalog, PyIceberg's SqlCatalog and we use in turn. */
 
@@ -216,6 +219,81 @@ test('compaction, rewritten manifests and expiry by Java leave a table that we g
   table = await lake.appendPartitions(await lake.load('t'), [[['us'], numbers.take(1, 'us')]]);
   expect(table.metadata.snapshots).toHaveLength(2);
   for (const [, tool] of readers) expect(await rowsBy(tool, table)).toEqual(sorted(numbers.all));
+});
+
+/** The next rows as the sink lands them, which merges manifests. */
+async function land(name: string, region: string, numbers: Numbers): Promise<Table> {
+  const table = await lake.load(name);
+  const start = numbers.all.length;
+  const rows = numbers.take(2, region);
+  const claim = { key: 'orders-0', start, next: start + 2, initial: true } as const;
+  const options = {
+    pipeline: `by-${start}`,
+    worker: 'w1',
+    branch: 'main',
+    origin: { clusterId: 'cluster', topicIds: new Map([['orders', 'topic-id']]) },
+    onRollback: 'halt',
+    engineVersion: '1',
+    policy: { attemptsMax: 1, totalMs: 60_000, waitMinMs: 1, waitMaxMs: 1 },
+  } as const;
+  const landing = await commitFlush(
+    {
+      id: uuid(systemRandom),
+      table,
+      files: [await writeDataFile(table, rows, [region], lake.ports)],
+      claims: [claim],
+      lost: [],
+      leftOut: [],
+      truncated: [],
+      watermarkMs: undefined,
+      createdAtMs: Date.now(),
+    },
+    options,
+    { catalog: lake.catalog, ...lake.ports, log: silentLog },
+  );
+  if (landing.type !== 'landed') throw new Error(`it was ${landing.type}`);
+  return landing.table;
+}
+
+test('manifests of all writers that we merge have their files and numbers for every reader; Java rewrites and expires them', async () => {
+  const numbers = new Numbers();
+  await lake.create('t', {
+    fields,
+    spec: (schema) => newSpec(schema, ['region']),
+    properties: { 'commit.manifest.min-count-to-merge': '6' },
+  });
+  await theirs(java, 't', numbers.take(2, 'us'), { fast: true });
+  await theirs(python, 't', numbers.take(2, 'eu'));
+  for (const region of ['eu', 'us', 'ü']) await land('t', region, numbers);
+  const before = await plannedBy(java, await lake.load('t'));
+  let table = await land('t', 'eu', numbers);
+  expect(table.metadata.snapshots.at(-1)!.summary).toMatchObject({
+    'manifests-created': '2',
+    'manifests-kept': '0',
+    'manifests-replaced': '5',
+  });
+  await checkAll('t', numbers.all, 6);
+  const after = await plannedBy(java, table);
+  expect(after).toHaveLength(6);
+  expect(after).toEqual(expect.arrayContaining(before));
+  const ofEurope = numbers.all.filter((row) => row['region'] === 'eu');
+  const filter = { filter: { op: 'eq', field: 'region', value: 'eu' } };
+  for (const [, tool] of readers) expect(await rowsBy(tool, table, filter)).toEqual(sorted(ofEurope));
+  expect(await duckRows(table, "SELECT * FROM t WHERE region = 'eu'")).toEqual(sorted(ofEurope));
+  expect(await duckRows(table)).toEqual(sorted(numbers.all));
+
+  // What was merged once is taken over whole.
+  for (const region of ['us', 'ü', 'eu', 'ü']) table = await land('t', region, numbers);
+  expect(table.metadata.snapshots.at(-1)!.summary['manifests-replaced']).toBe('5');
+  await checkAll('t', numbers.all, 10);
+  expect(await plannedBy(java, table)).toEqual(expect.arrayContaining(before));
+  await java.call('rewriteManifests', lake.at(java, 'db.t'));
+  await java.call('expireSnapshots', { ...lake.at(java, 'db.t'), retainLast: 1 });
+  table = await land('t', 'eu', numbers);
+  expect(table.metadata.snapshots).toHaveLength(2);
+  for (const [, tool] of readers) expect(await rowsBy(tool, table)).toEqual(sorted(numbers.all));
+  expect(await duckRows(table)).toEqual(sorted(numbers.all));
+  expect(await plannedBy(java, table)).toEqual(expect.arrayContaining(before));
 });
 
 test('rows deleted and replaced by PyIceberg stay so when we append', async () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Column, Columns } from '../../src/arrow/columns.ts';
+import { gatherRows } from '../../src/arrow/gather.ts';
 import type { Schema } from '../../src/iceberg/schema.ts';
 import type { Row } from '../tools/canonical.ts';
 import { appendRow, columnsOf, rows, rowsOf, Spent, schemas } from '../unit/arrow/rows.ts';
@@ -68,7 +69,7 @@ function apply(columns: Columns, model: Row[], step: Step): Row[] {
       const picked = step.picks.map((pick) =>
         Math.min(step.rows.length - 1, Math.floor(pick * step.rows.length)),
       );
-      columns.appendRows(columnsOf(columns.schema, step.rows), Int32Array.from(picked));
+      gatherRows(columns, columnsOf(columns.schema, step.rows), Int32Array.from(picked));
       return [...model, ...picked.map((i) => step.rows[i]!)];
     }
   }
@@ -134,7 +135,7 @@ test('gathering all rows in their order makes a copy that nothing ties to its so
     fc.property(cases, ([schema, given]) => {
       const source = columnsOf(schema, given);
       const copy = new Columns(schema);
-      copy.appendRows(source, Int32Array.from(given.keys()));
+      gatherRows(copy, source, Int32Array.from(given.keys()));
       expect(copy.byteLength()).toBe(source.byteLength());
       source.truncate(0);
       expect(source.byteLength()).toBeLessThanOrEqual(copy.byteLength());

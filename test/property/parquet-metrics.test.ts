@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Columns } from '../../src/arrow/columns.ts';
 import type { Schema } from '../../src/iceberg/schema.ts';
-import { type ColumnMetrics, MetricsCollector } from '../../src/parquet/metrics.ts';
+import { encodingOptions } from '../../src/parquet/encoder.ts';
+import { parquetEncoder } from '../../src/parquet/file-writer.ts';
+import { type ColumnMetrics, columnMetrics } from '../../src/parquet/metrics.ts';
 import type { Row } from '../tools/canonical.ts';
 import { appendRow, rows, schemas } from '../unit/arrow/rows.ts';
 import {
@@ -12,16 +14,28 @@ import {
   measuredLeaves,
 } from '../unit/iceberg/bounds.ts';
 
-function collect(schema: Schema, chunks: readonly Row[][], mode: string): ColumnMetrics {
-  const collector = new MetricsCollector(schema, { 'write.metadata.metrics.default': mode });
+async function collect(
+  schema: Schema,
+  chunks: readonly Row[][],
+  mode: string,
+  pageRows: number,
+): Promise<ColumnMetrics> {
+  const options = {
+    ...encodingOptions({}),
+    codec: 'uncompressed' as const,
+    pageRows,
+    rowGroupBytes: pageRows * 100,
+  };
+  const file = parquetEncoder.open(schema, options);
   // The same columns over and over, as the program fills them: a bound must not change with what comes next.
   const columns = new Columns(schema);
   for (const chunk of chunks) {
     for (const row of chunk) appendRow(columns, row);
-    collector.add(columns);
+    await file.write(columns);
     columns.truncate(0);
   }
-  return collector.finish();
+  const { facts } = await file.close();
+  return columnMetrics(schema, { 'write.metadata.metrics.default': mode }, facts);
 }
 
 function shown(schema: Schema, metrics: ColumnMetrics): ExpectedMetrics {
@@ -39,18 +53,19 @@ function shown(schema: Schema, metrics: ColumnMetrics): ExpectedMetrics {
   };
 }
 
-test('metrics are what the rows say, however the rows are cut into chunks and the bounds cut short', () => {
+test('metrics are what the rows say, however the rows are cut into chunks and pages and the bounds cut short', async () => {
   const cases = schemas(2).chain((schema) =>
     fc.record({
       schema: fc.constant(schema),
       chunks: fc.array(rows(schema, { minLength: 1, maxLength: 12 }), { minLength: 1, maxLength: 4 }),
       length: fc.constantFrom(1, 2, 3, 16, Number.POSITIVE_INFINITY),
+      pageRows: fc.constantFrom(1, 3, 20_000),
     }),
   );
-  fc.assert(
-    fc.property(cases, ({ schema, chunks, length }) => {
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ schema, chunks, length, pageRows }) => {
       const mode = Number.isFinite(length) ? `truncate(${length})` : 'full';
-      const metrics = collect(schema, chunks, mode);
+      const metrics = await collect(schema, chunks, mode, pageRows);
       expect(shown(schema, metrics)).toEqual(expectedMetrics(schema, chunks.flat(), length));
     }),
     { numRuns: 400 },

@@ -101,4 +101,10 @@ def statistics(found):
     }
 
 
-COMMANDS = {"avroHeader": avroHeader, "parquetFooter": parquetFooter}
+def checkParquet(path):
+    """Reads all of a file, with the checksum of each page."""
+    file = parquet.ParquetFile(local(path), page_checksum_verification=True)
+    return {"numRows": file.read().num_rows}
+
+
+COMMANDS = {"avroHeader": avroHeader, "parquetFooter": parquetFooter, "checkParquet": checkParquet}

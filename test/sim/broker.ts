@@ -68,6 +68,13 @@ export class SimBroker {
     this.#rebalance();
   }
 
+  /** A topic comes, and members hear of it. */
+  appear(topic: string, partitions: number): void {
+    this.#create(topic, partitions);
+    for (const { source } of this.#members) source.appeared(topic);
+    this.#rebalance();
+  }
+
   grow(topic: string): void {
     const partition = this.keysOf(topic).length;
     const { topicId } = this.logs.get(keyOf({ topic, partition: 0 }))!;

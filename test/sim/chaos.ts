@@ -40,6 +40,9 @@ interface ChaosWorld {
 
 type Trouble = (moment: Moment) => void;
 
+/** A topic that no worker has named. */
+export const foundTopic = 'found';
+
 /** All that goes wrong in a world, and all that others do in it. */
 export class Chaos {
   readonly #sim: ChaosWorld;
@@ -116,6 +119,8 @@ export class Chaos {
       // Not one of them: worlds in which no log is cut stay as they were.
       const cutting = world.moment('cut', n);
       if (features.truncations && cutting.happens('truncation', 0.2)) this.#truncate(cutting);
+      const coming = world.moment('coming', n);
+      if (features.appearance && coming.happens('a topic that is found', 0.3)) this.#appear(coming);
       this.keepOn(untilMs, n + 1);
     });
   }
@@ -209,6 +214,13 @@ export class Chaos {
     if (cutAt === undefined) return;
     happened.add('truncation');
     world.note(`unclean election: ${key} ends at ${cutAt}, before at ${end}`);
+  }
+
+  #appear(moment: Moment): void {
+    const { broker, world } = this.#sim;
+    if (broker.keysOf(foundTopic).length > 0) return;
+    world.note(`topic ${foundTopic} comes`);
+    broker.appear(foundTopic, 1 + moment.below(3));
   }
 
   #grow(moment: Moment): void {

@@ -63,7 +63,15 @@ export interface Features {
   /** Lanes die, as threads do that run out of memory. */
   readonly laneDeaths: boolean;
   readonly onTruncation: 'halt' | 'skip';
+  /** How many manifests are merged into one, the new one counted; 0: as many as no world has. */
+  readonly mergedManifests: number;
+  /** Metadata versions that fall out of the log are deleted. */
+  readonly pruned: boolean;
+  /** How large a merged manifest gets; 0: larger than any here. */
+  readonly manifestBytes: number;
   readonly growth: boolean;
+  /** A topic that nobody has named comes and is found. */
+  readonly appearance: boolean;
   /** The group forgets its offsets. */
   readonly amnesia: boolean;
   readonly bounded: boolean;
@@ -146,6 +154,11 @@ export function drawFeatures(seed: number): Features {
     doubled: has(0.2),
     truncations: has(0.12),
     onTruncation: policy('skip', 'halt'),
+    mergedManifests: has(0.5) ? 2 + random.below(4) : 0,
+    manifestBytes: has(0.3) ? 5_000 + random.below(10_000) : 0,
+    pruned: has(0.3),
+    // Drawn last: worlds without them stay as they were.
+    appearance: has(0.1),
     laneDeaths: has(0.12),
   };
   return { ...drawn, truncations: drawn.truncations && canBeCut(drawn) };

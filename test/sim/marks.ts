@@ -43,7 +43,23 @@ const sink = [
   ),
   mark('sink/table-commit.ts', 'patience is over', 'gave up after'),
   mark(
-    'sink/table-commit.ts',
+    'sink/manifest-merge.ts',
+    'manifests are merged',
+    '¦return { manifests, created: 1, replaced: merged.inputs.size };',
+  ),
+  mark(
+    'sink/manifest-merge.ts',
+    'others have rewritten what a merge takes over',
+    'every((path) => paths.has(path))) ¦await',
+  ),
+  mark('sink/manifest-merge.ts', 'a merge that nobody names is deleted', '¦await deleteAll([merged.path]'),
+  mark(
+    'sink/manifest-merge.ts',
+    'a merge fails, and the commit goes on',
+    "log.warn('manifests were not merged",
+  ),
+  mark(
+    'sink/manifests.ts',
     'the head was expired while its manifests were read',
     '¦new TransientError(`reading the manifest list',
   ),
@@ -209,6 +225,7 @@ const catalogs = [
     'the metadata of a certain refusal is deleted',
     "if (outcome.type === 'rejected') ¦await",
   ),
+  mark('catalog/metastore.ts', 'a metadata version is deleted', '¦void this.#deleteQuietly(file);'),
   mark('catalog/metastore.ts', 'another worker has made the table', "metadata['table-uuid'])\n      ¦await"),
   mark('catalog/glue.ts', 'Glue: the table is elsewhere', 'if (location !== from.location) ¦return'),
   mark(

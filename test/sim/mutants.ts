@@ -63,9 +63,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the manifest is written anew for each attempt (I7)',
     file: 'sink/table-commit.ts',
-    find: 'const prepared = await stageAttempt({ flush, manifest, snapshotId,',
+    find: '{ flush, manifest, merge, snapshotId, attempt, table, isAsked },',
     replace:
-      'const again = attempt > 1 && flush.files.length > 0 ? await writeFlushManifest({ ...flush, id: flush.id + attempt }, ports) : manifest; const prepared = await stageAttempt({ flush, manifest: again, snapshotId,',
+      '{ flush, manifest: attempt > 1 && flush.files.length > 0 ? await writeFlushManifest({ ...flush, id: flush.id + attempt }, ports) : manifest, merge, snapshotId, attempt, table, isAsked },',
   },
   {
     name: 'no copy of the ledger in a property (I2)',
@@ -76,8 +76,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'only the current snapshot is asked, not its ancestors',
     file: 'sink/ledger.ts',
-    find: 'snapshot = byId.get(parent);\n  }\n  return { snapshot: undefined, broken',
-    replace: 'snapshot = undefined;\n  }\n  return { snapshot: undefined, broken',
+    find: '    oldest = snapshot;\n  }',
+    replace: '    oldest = snapshot;\n    break;\n  }',
   },
   {
     name: 'group offsets move before the table (I3)',
@@ -243,6 +243,36 @@ export const mutants: readonly Mutant[] = [
     find: 'return clock.nowMs() - flush.createdAtMs > pendingAgeMaxMs;',
     replace: 'return clock.nowMs() < 0;',
   },
+  {
+    name: 'a merged manifest lacks the files of one',
+    file: 'sink/manifest-merge.ts',
+    find: 'if (this.#take(merger, manifest, read[i]!))',
+    replace: 'if (manifest === inputs[0] || this.#take(merger, manifest, read[i]!))',
+  },
+  {
+    name: 'merged files are of the snapshot that merged them',
+    file: 'iceberg/manifest-merge.ts',
+    find: 'sequence_number: sequenceNumber ?? BigInt(manifest.sequenceNumber),',
+    replace: 'sequence_number: null,',
+  },
+  {
+    name: 'a merged manifest is deleted though an attempt that named it may be applied (I4)',
+    file: 'sink/manifest-merge.ts',
+    find: 'if (merged && this.#namedIn.size === 0)',
+    replace: 'if (merged)',
+  },
+  {
+    name: 'metadata versions are deleted before the commit that puts them out of the log (I4)',
+    file: 'catalog/metastore.ts',
+    find: 'const outcome = await this.#pointers.swap(',
+    replace: 'this.#prune(base.metadata, metadata);\n    const outcome = await this.#pointers.swap(',
+  },
+  {
+    name: 'metadata versions that are still in the log are deleted (I4)',
+    file: 'catalog/metastore.ts',
+    find: 'if (!kept.has(file)) void',
+    replace: "if (!kept.has(file) || file === before['metadata-log'].at(-1)!['metadata-file']) void",
+  },
 ];
 
 /** Bugs that there were, found by the simulator: each is planted again where the world is kept that found it. */
@@ -253,7 +283,7 @@ export const found: readonly (Mutant & { readonly kept: string })[] = [
     find: 'const ledger = (table && ledgerOf(table, writer.options, pipeline, mainBranch)) ?? emptyLedger;',
     replace:
       "if (table && (await import('./ledger.ts')).resolveLedger(table.metadata, pipeline, mainBranch).type === 'rolledBack') return false; const ledger = (table && ledgerOf(table, writer.options, pipeline, mainBranch)) ?? emptyLedger;",
-    kept: 'seed-1264.json',
+    kept: 'seed-22.json',
   },
   {
     name: 'a table that is to be made waits for records that retention has taken',

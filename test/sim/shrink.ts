@@ -39,6 +39,7 @@ const plain: Partial<Features> = {
   drops: false,
   recreations: false,
   growth: false,
+  appearance: false,
   amnesia: false,
   bounded: false,
   large: false,
@@ -50,6 +51,9 @@ const plain: Partial<Features> = {
   expiry: false,
   doubled: false,
   laneDeaths: false,
+  mergedManifests: 0,
+  manifestBytes: 0,
+  pruned: false,
 };
 
 /** No more worlds than this are tried. */

@@ -1,6 +1,6 @@
 import type { SinkOptions, TableOptions } from '../../src/sink/options.ts';
 import { SimBroker } from './broker.ts';
-import { Chaos } from './chaos.ts';
+import { Chaos, foundTopic } from './chaos.ts';
 import { Failures } from './failures.ts';
 import { drawFeatures, type Features, tellFeatures } from './features.ts';
 import { Process } from './process.ts';
@@ -73,7 +73,8 @@ class Simulation {
     const partitions = new Map(features.topics.map((count, i) => [`topic${i}`, count]));
     this.broker = new SimBroker(this.world, partitions, features.protocol);
     this.producer = new Producer(this.world, this.broker, features);
-    const tables = features.tables.map((from, i) => tableOptions(`sim.t${i}`, topics.slice(from), features));
+    const taken = features.appearance ? [...topics, foundTopic] : topics;
+    const tables = features.tables.map((from, i) => tableOptions(`sim.t${i}`, taken.slice(from), features));
     this.tables = new Tables(this.world, this.broker, tables, this.producer.records, features, (what) =>
       this.broken(what),
     );
@@ -229,11 +230,21 @@ function tableOptions(table: string, topics: string[], features: Features): Tabl
     partitionBy: [],
     metadataColumns: true,
     keyColumn: undefined,
-    properties: { 'write.metadata.previous-versions-max': '3' },
+    properties: {
+      'write.metadata.previous-versions-max': '3',
+      ...(features.pruned ? { 'write.metadata.delete-after-commit.enabled': 'true' } : {}),
+      ...property('commit.manifest.min-count-to-merge', features.mergedManifests),
+      ...property('commit.manifest.target-size-bytes', features.manifestBytes),
+    },
     value: valueFormat(features),
     key: { format: 'bytes' },
     onError: features.onError,
     onTombstone: features.onTombstone,
     onRollback: features.onRollback,
   };
+}
+
+function property(name: string, value: number | undefined): Record<string, string> {
+  // Worlds that were kept before there was such a property are without.
+  return !value ? {} : { [name]: String(value) };
 }

@@ -299,7 +299,8 @@ const asked: { topicPartitions: readonly AssignedPartition[]; siblings: readonly
   siblings: [],
 };
 
-const sink: Pick<SinkOptions, 'pipeline' | 'startAt' | 'onTopicRecreated' | 'onTruncation'> = {
+const sink: Pick<SinkOptions, 'pipeline' | 'topics' | 'startAt' | 'onTopicRecreated' | 'onTruncation'> = {
+  topics: [topic],
   pipeline,
   startAt: 'earliest',
   onTopicRecreated: 'halt',

@@ -141,6 +141,13 @@ export class SimSource implements Source {
     });
   }
 
+  /** The cluster is asked now and then: before or after the group has made something of it. */
+  appeared(topic: string): void {
+    this.process.deliver(this.process.delayMs('topics'), () => {
+      if (!this.#closed) this.#emit({ type: 'topics', appeared: [topic], vanished: [] });
+    });
+  }
+
   assigned(topicPartitions: AssignedPartition[], epoch: number): void {
     this.#told(() => {
       if (this.#closed || !this.#broker.isMember(this)) return;

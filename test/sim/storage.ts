@@ -80,7 +80,13 @@ export const offsetEncoder: Encoder = {
       },
       async close() {
         const bytes = Buffer.from(JSON.stringify(rows));
-        return { parts: [bytes], sizeBytes: bytes.length, columnSizes: new Map(), splitOffsets: [4] };
+        return {
+          parts: [bytes],
+          sizeBytes: bytes.length,
+          columnSizes: new Map(),
+          splitOffsets: [4],
+          facts: new Map(),
+        };
       },
       async abort() {},
     };

@@ -1,5 +1,7 @@
+import type { ManifestEntry } from '../../src/iceberg/manifest.ts';
+import type { ManifestFile } from '../../src/iceberg/manifest-list.ts';
 import { branchHead, type Snapshot, type TableMetadata } from '../../src/iceberg/metadata.ts';
-import { type Live, manifestsOf } from './check.ts';
+import { entriesOf, type Live, manifestsOf } from './check.ts';
 import type { SimObjects } from './storage.ts';
 
 /** What the table format asks of a commit, however right its rows are. @returns what is broken. */
@@ -15,7 +17,8 @@ export function brokenRule(
     (before.isHistoryShown ? brokenHistory(before.base, now, head) : undefined) ??
     brokenTime(before.base, now, head) ??
     (before.isHistoryShown ? brokenLogs(before.baseLocation, now, head) : undefined) ??
-    brokenSums(objects, head, live)
+    brokenSums(objects, head, live) ??
+    brokenManifests(objects, branchHead(before.base, 'main'), head)
   );
 }
 
@@ -86,4 +89,49 @@ function brokenSums(objects: SimObjects, head: Snapshot, live: Live): string | u
   if (added.some((manifest) => manifest.sequenceNumber !== head['sequence-number']))
     return 'a manifest it adds has another sequence number';
   return undefined;
+}
+
+/** Who counts deletes, or rows since a snapshot, goes by these numbers: whatever is done to manifests, they stay. */
+function brokenManifests(
+  objects: SimObjects,
+  before: Snapshot | undefined,
+  head: Snapshot,
+): string | undefined {
+  const known = new Map<string, string>();
+  for (const { entry, row } of before ? liveEntries(objects, before) : [])
+    known.set(entry.path, numbersOf(entry, row).join());
+  for (const { entry, row } of liveEntries(objects, head)) {
+    const numbers = numbersOf(entry, row);
+    if ((known.get(entry.path) ?? numbers.join()) !== numbers.join())
+      return `${entry.path} was of ${known.get(entry.path)}, and is now of ${numbers}`;
+    if (numbers[1] < row.minSequenceNumber)
+      return `${row.path} has sequence number ${numbers[1]}, below its least`;
+  }
+  for (const row of manifestsOf(objects, head)) {
+    const entries = entriesOf(objects, row);
+    for (const status of ['added', 'existing', 'deleted'] as const) {
+      const those = entries.filter((entry) => entry.status === status);
+      const rows = those.reduce((sum, { recordCount }) => sum + recordCount, 0);
+      if (those.length !== row[`${status}Files`] || rows !== row[`${status}Rows`])
+        return `${row.path} has ${those.length} files (${status}) with ${rows} rows, its list says otherwise`;
+    }
+  }
+  return undefined;
+}
+
+function liveEntries(objects: SimObjects, snapshot: Snapshot): { entry: ManifestEntry; row: ManifestFile }[] {
+  return manifestsOf(objects, snapshot).flatMap((row) =>
+    entriesOf(objects, row)
+      .filter(({ status }) => status !== 'deleted')
+      .map((entry) => ({ entry, row })),
+  );
+}
+
+/** Who added a file, and its two sequence numbers: those of new files are the manifest's (spec "Sequence Number Inheritance"). */
+function numbersOf(entry: ManifestEntry, row: ManifestFile): readonly [bigint, number, number] {
+  return [
+    entry.snapshotId ?? row.addedSnapshotId,
+    entry.sequenceNumber ?? row.sequenceNumber,
+    entry.fileSequenceNumber ?? row.sequenceNumber,
+  ];
 }

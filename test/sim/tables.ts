@@ -129,6 +129,7 @@ export class Tables {
     life.metadata = metadata;
     life.location = location;
     this.#named.add(location, head);
+    this.#named.letGo(base, metadata);
     // Reading all that is named is the test of I4.
     life.live = readLive(this.objects, metadata, this.#records);
     if (head && !life.contentsOf.has(head['snapshot-id'])) {
@@ -143,7 +144,8 @@ export class Tables {
         : { ...before, foreign: before.foreign + Number(head.summary['added-records'] ?? 0) };
       life.contentsOf.set(head['snapshot-id'], after);
       if (by !== undefined) {
-        const sent = this.#named.namesOf(head).map((name) => this.objects.sentAtMs.get(name)!);
+        const own = [head['manifest-list'], ...this.#named.addedBy(head)];
+        const sent = own.map((name) => this.objects.sentAtMs.get(name)!);
         const moved = { worker: by, snapshot: head['snapshot-id'], sinceMs: Math.min(...sent) };
         for (const [id, next] of after.next) if (before.next.get(id) !== next) life.movedBy.set(id, moved);
       }
@@ -166,12 +168,9 @@ export class Tables {
     );
     if (rule !== undefined) throw new Error(`${life.options.table}: a commit of ${by}: ${rule}`);
     const head = branchHead(life.metadata, 'main')!;
-    for (const manifest of manifestsOf(this.objects, head)) {
-      if (manifest.addedSnapshotId !== head['snapshot-id']) continue;
-      for (const { path } of entriesOf(this.objects, manifest))
-        if (this.objects.sentAtMs.get(path)! < life.bornAtMs)
-          throw new Error(`I9: ${by} lands ${path}, which is older than table ${life.options.table}`);
-    }
+    for (const path of this.#named.addedBy(head))
+      if (this.objects.sentAtMs.get(path)! < life.bornAtMs)
+        throw new Error(`I9: ${by} lands ${path}, which is older than table ${life.options.table}`);
   }
 
   #checkRows(life: TableLife): void {

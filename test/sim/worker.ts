@@ -97,7 +97,7 @@ export class SimWorker {
     const hasTime = world.nowMs < (this.#drainsSinceMs ?? 0) + options.graceMs;
     if (hasTime && !this.#hasTimedOut)
       for (const { doing } of calls)
-        if (/^swap|-m0\.avro$|^put snap-/.test(doing))
+        if (/^swap|^put .*-m0\.avro$|^put snap-/.test(doing))
           this.#world.broken(`${name} has stopped in the middle of a commit (${doing}), with time to spare`);
     const { targets } = this.source;
     if (!options.untilCaughtUp || this.wasAskedToStop || !targets) return;

@@ -108,7 +108,7 @@ test('members understand each other, whichever version they write', async () => 
     {
       memberId: 'm',
       ...member,
-      subscription: writeSubscription(member).toString('base64'),
+      subscription: writeSubscription(member, null).toString('base64'),
       assignment: writeAssignment(owned).toString('base64'),
     },
   );

@@ -8,6 +8,7 @@ import { type GroupProtocol, KafkaSource, type KafkaSourceOptions } from '../../
 import { Wire } from '../../../src/kafka/wire.ts';
 import { Lake } from '../../tools/frazil.ts';
 import { Localstack } from '../../tools/localstack.ts';
+import { askDuckdb, sqlite } from '../../tools/places.ts';
 import { Repl } from '../../tools/repl.ts';
 import { openSource, Reading, until } from './reading.ts';
 
@@ -301,3 +302,68 @@ test('a log that was cut by an unclean election: who reads it and who has landed
   await produce(topic, 5);
   expect(await lake.catchUp()).toMatchObject({ rows: 5 });
 });
+
+test.each<GroupProtocol>(['consumer', 'classic'])(
+  'a topic that grows, and one that is made anew, while two workers of a %s group land it: each offset once',
+  async (groupProtocol) => {
+    const topic = `changing-${groupProtocol}`;
+    let sent = 0;
+    /** So many records for each partition, none of which is like any other. */
+    const send = async (partitions: number, count: number): Promise<void> => {
+      for (let partition = 0; partition < partitions; partition++) {
+        const records = Array.from({ length: count }, () => ({
+          key: null,
+          value: Buffer.from(`{"n":${sent++}}`).toString('base64'),
+        }));
+        await tools.call('produce', { topic, partition, records });
+      }
+    };
+    const untilLanded = async (expected: number[]): Promise<void> => {
+      let last: number[] = [];
+      const isLanded = async (): Promise<boolean> => {
+        const { offsets } = await tools.call<{ offsets: { partition: number; offset: number }[] }>(
+          'groupOffsets',
+          { group: topic },
+        );
+        last = offsets.toSorted((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset));
+        return last.join() === expected.join();
+      };
+      await until(isLanded, () => `${expected} have landed: ${last}`, 90_000);
+    };
+    const configs = { 'consumer.session.timeout.ms': '6000', 'consumer.heartbeat.interval.ms': '500' };
+    await tools.call('alterGroupConfig', { group: topic, configs });
+    await tools.call('createTopic', { topic, partitions: 3, replication: 3 });
+    const source = { groupProtocol, sessionTimeout: '6s', onTopicRecreated: 'restart', startAt: 'latest' };
+    using lake = new Lake({ ...landing(topic, source), commit: { interval: '300ms' } });
+    const workers = [lake.start('run'), lake.start('run')];
+    for (const worker of workers) await worker.logged('table opened');
+
+    await send(3, 20);
+    await tools.call('addPartitions', { topic, partitions: 6 });
+    await send(6, 20);
+    await untilLanded([40, 40, 40, 20, 20, 20]);
+
+    await tools.call('deleteTopic', { topic });
+    await tools.call('createTopic', { topic, partitions: 2, replication: 3 });
+    await send(2, 50);
+    await untilLanded([50, 50]);
+    for (const worker of workers) {
+      worker.kill('SIGTERM');
+      expect(await worker.exit, worker.stderr.slice(-2000)).toBe(0);
+    }
+    const rows = await askDuckdb(
+      sqlite,
+      lake,
+      'shop.n',
+      'select _kafka_partition as p, count(*) as rows_, count(distinct n) as n, max(_kafka_offset) as hi from t group by 1 order by 1',
+    );
+    expect(rows.map(({ p, rows_, n, hi }) => [p, rows_, n, hi].map(Number))).toEqual([
+      [0, 90, 90, 49],
+      [1, 90, 90, 49],
+      [2, 40, 40, 39],
+      [3, 20, 20, 19],
+      [4, 20, 20, 19],
+      [5, 20, 20, 19],
+    ]);
+  },
+);

@@ -77,6 +77,7 @@ test('a member that never releases is fenced in the end, and joins again', async
     [0, 1, 2, 3].map((partition) => `stubborn-${partition}`),
   );
   a.holds = false;
+  members.overlaps.length = 0; // until it hears of that, a takes for its own what b has: the table's fence is for that
   await members.settled([a, b]);
   expect(a.of('failed')).toEqual([]);
 });

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import {
-  appendRows,
   BytesColumn,
   type Column,
   Columns,
@@ -12,6 +11,7 @@ import {
   makeColumn,
   type StructColumn,
 } from '../../../src/arrow/columns.ts';
+import { gather, gatherRows } from '../../../src/arrow/gather.ts';
 import type { Field, Type } from '../../../src/iceberg/types.ts';
 import type { Canonical } from '../../tools/canonical.ts';
 import { append, columnsOf, everyType, rowsOf, valueAt } from './rows.ts';
@@ -178,7 +178,7 @@ test('a null list or map takes no slot of its elements', () => {
 
 test('columns of different types are not mixed', () => {
   const [ints, longs] = [makeColumn({ kind: 'int' }, true), makeColumn({ kind: 'long' }, true)];
-  expect(() => appendRows(ints, longs, Int32Array.of())).toThrow('columns of one type (int32, int64)');
+  expect(() => gather(ints, longs, Int32Array.of())).toThrow('columns of one type (int32, int64)');
 });
 
 test('columns can be emptied and filled again, and forget what was in them', () => {
@@ -199,7 +199,7 @@ test('columns can be emptied and filled again, and forget what was in them', () 
     const given = Array.from({ length: 130 }, (_, i) => ((i + round) % 3 === 0 ? full : empty));
     columns.truncate(0);
     expect(columns.rows).toBe(0);
-    columns.appendRows(columnsOf(everyType, given), Int32Array.from(given.keys()));
+    gatherRows(columns, columnsOf(everyType, given), Int32Array.from(given.keys()));
     expect(rowsOf(columns)).toEqual(given);
   }
 });

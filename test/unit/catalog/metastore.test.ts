@@ -288,3 +288,69 @@ test('a table that is dropped while it is made may be made again', async () => {
   const catalog = catalogOver({ ...pointers, insert: async () => false });
   await expect(catalog.create(orders, creation())).rejects.toThrow(TransientError);
 });
+
+test('metadata is read once: not again while the table stays where it is, nor after a commit of ours', async () => {
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  const [catalog, others] = [catalogOver(pointers, store), catalogOver(pointers, store)];
+  await catalog.create(orders, creation());
+  const reads: string[] = [];
+  const get = store.get.bind(store);
+  store.get = (location) => {
+    reads.push(location);
+    return get(location);
+  };
+  const load = async (): Promise<Table> => (await catalog.load(orders))!;
+  expect((await commitSnapshot(catalog, await load(), 1n)).type).toBe('applied');
+  expect(await load()).toEqual(await others.load(orders));
+  expect(reads.splice(0)).toHaveLength(1);
+  expect((await commitSnapshot(others, await load(), 2n)).type).toBe('applied');
+  expect((await load()).metadata.snapshots).toHaveLength(2);
+  expect(await load()).toEqual(await others.load(orders));
+  expect(reads).toHaveLength(1);
+});
+
+test('metadata versions that fall out of the log are deleted where the table asks for it, and only when the commit is applied', async () => {
+  const properties = {
+    'write.metadata.previous-versions-max': '2',
+    'write.metadata.delete-after-commit.enabled': 'true',
+  };
+  const store = new MemoryStore();
+  const pointers = memoryPointers();
+  let fate: 'applied' | 'unknown' | 'rejected' = 'applied';
+  const catalog = catalogOver(
+    {
+      ...pointers,
+      swap: (...swap) =>
+        fate === 'applied' ? pointers.swap(...swap) : Promise.resolve({ type: fate, reason: '' }),
+    },
+    store,
+  );
+  let table = await catalog.create(orders, creation(properties));
+  const locations = [table.metadataLocation];
+  for (let id = 1n; id <= 4n; id++) {
+    const outcome = await commitSnapshot(catalog, table, id);
+    if (outcome.type === 'applied') table = outcome.table;
+    locations.push(table.metadataLocation);
+  }
+  expect(metadataFiles(store)).toEqual(locations.slice(2));
+  fate = 'rejected';
+  await commitSnapshot(catalog, table, 5n);
+  expect(metadataFiles(store)).toEqual(locations.slice(2));
+  fate = 'unknown';
+  await commitSnapshot(catalog, table, 6n);
+  expect(metadataFiles(store).slice(0, 3)).toEqual(locations.slice(2));
+  expect(metadataFiles(store)).toHaveLength(4);
+});
+
+test('metadata versions stay where the table does not ask for anything else', async () => {
+  const store = new MemoryStore();
+  const catalog = catalogOver(memoryPointers(), store);
+  let table = await catalog.create(orders, creation({ 'write.metadata.previous-versions-max': '1' }));
+  for (let id = 1n; id <= 3n; id++) {
+    const outcome = await commitSnapshot(catalog, table, id);
+    if (outcome.type === 'applied') table = outcome.table;
+  }
+  expect(table.metadata['metadata-log']).toHaveLength(1);
+  expect(metadataFiles(store)).toHaveLength(4);
+});

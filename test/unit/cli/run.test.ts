@@ -27,6 +27,7 @@ const { runCommand } = await import('../../../src/cli/run.ts');
 
 const status: SinkStatus = {
   state: 'running',
+  topics: ['orders'],
   partitions: 1,
   records: 0,
   rows: 0,

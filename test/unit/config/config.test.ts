@@ -45,6 +45,8 @@ test('a short configuration is enough: the rest has defaults', () => {
       brokers: ['kafka:9092'],
       topics: ['orders'],
       groupProtocol: 'auto',
+      metadataMaxAge: 60_000,
+      rebalanceTimeout: 60_000,
       assignors: ['cooperative-sticky'],
       sessionTimeout: 45_000,
       startAt: 'earliest',
@@ -310,6 +312,51 @@ test.each([
     ['5:49 tables[0].topics[1]: topic order is not in source.topics (fix: did you mean orders?)'],
   ],
   [
+    'a pattern that is none',
+    config({ source: "source: { brokers: 'a:1', topics: [orders], topicsPattern: '*.orders' }" }),
+    [
+      '2:60 source.topicsPattern: expected a regular expression, found a * that repeats nothing at character 1 of *.orders (fix: write \\* for the character, or .*)',
+    ],
+  ],
+  [
+    'a pattern with lookaround',
+    config({
+      tables: "tables: [{ table: shop.orders, topics: [orders], topicsPattern: '(?!test).*' }]",
+    }),
+    [
+      '5:65 tables[0].topicsPattern: expected a regular expression, found (?! (lookaround, flags and names are not supported) at character 1 of (?!test).* (fix: write (...), and say what is meant instead of what is not)',
+    ],
+  ],
+  [
+    'no topics at all',
+    config({ source: "source: { brokers: 'a:1' }", tables: 'tables: [{ table: shop.orders }]' }),
+    [
+      '2:9 source.topics: neither topics nor topicsPattern is given (fix: write topics: [orders], or topicsPattern: shop\\..*)',
+      '5:10 tables[0].topics: neither topics nor topicsPattern is given (fix: name topics of source, or write topicsPattern: .* for all)',
+    ],
+  ],
+  [
+    'a topic of a table that the pattern does not match, or must not',
+    config({
+      source: "source: { brokers: 'a:1', topicsPattern: '(shop|__).*' }",
+      tables: 'tables: [{ table: shop.orders, topics: [shop.orders, orders, __shop] }]',
+    }),
+    [
+      '5:54 tables[0].topics[1]: topic orders is not in source.topics (fix: add it there)',
+      '5:62 tables[0].topics[2]: topic __shop is not in source.topics (fix: add it there)',
+    ],
+  ],
+  [
+    'a pattern and a fixed assignment',
+    config({
+      source:
+        "source: { brokers: 'a:1', topics: [orders], partitions: { orders: [0] }, topicsPattern: 'shop\\..*' }",
+    }),
+    [
+      '2:89 source.topicsPattern: a fixed assignment takes topics by name (fix: name them in source.topics, or remove source.partitions)',
+    ],
+  ],
+  [
     'partitions of other topics',
     config({ source: "source: { brokers: 'a:1', topics: [orders], partitions: { order: [0] } }" }),
     [
@@ -497,6 +544,19 @@ test.each([
   expect(told).toHaveLength(1);
   expect(told[0]!.replace(/^\d+:\d+ tables\[0\]\./, '')).toBe(problem);
   expect(told[0]).toMatch(/^5:\d+ /);
+});
+
+test('patterns of topics are ready to be used', () => {
+  const { source, tables } = parse(
+    config({
+      source: "source: { brokers: 'a:1', topicsPattern: 'shop\\..*' }",
+      tables: "tables: [{ table: shop.orders, topicsPattern: '.*\\.orders' }]",
+    }),
+  );
+  expect(source.topics).toEqual([]);
+  expect(source.topicsPattern?.matches('shop.orders')).toBe(true);
+  expect(source.topicsPattern?.matches('shoporders')).toBe(false);
+  expect(tables[0]?.topicsPattern?.matches('shop.orders')).toBe(true);
 });
 
 test('all problems are told at once, in the order of the file', () => {

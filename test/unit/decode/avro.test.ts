@@ -8,6 +8,7 @@ import { DecodeError, type Decoder } from '../../../src/decode/decoder.ts';
 import type { RegisteredSchema } from '../../../src/decode/registry.ts';
 import { type Field, parsePrimitiveType, type Type } from '../../../src/iceberg/types.ts';
 import { RecordColumns } from '../../../src/kafka/record-columns.ts';
+import { contentsOf } from './entries.ts';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -95,6 +96,22 @@ function batchOf(values: readonly (Buffer | null)[], keys: readonly (Buffer | nu
   return records;
 }
 
+/** How many values of a batch became rows, and why the next did not. */
+async function appended(decoder: Decoder, records: RecordColumns): Promise<[number, DecodeError?]> {
+  await decoder.prepare(records);
+  const { bytes, view, valueStarts: starts, valueLengths: lengths } = records;
+  let made = 0;
+  for (let i = 0; i < records.count; ) {
+    let to = i;
+    while (to < records.count && lengths[to]! >= 0) to++;
+    const end = decoder.append({ bytes, view, starts, lengths }, i, to);
+    made += end - i;
+    if (end < to) return [made, decoder.failure!];
+    i = to + 1;
+  }
+  return [made];
+}
+
 /** Schemas by id, and which of them were asked for. */
 class Registry {
   readonly asked: number[] = [];
@@ -112,28 +129,39 @@ class Registry {
 
   async get(id: number): Promise<RegisteredSchema> {
     this.asked.push(id);
+    return this.find(id);
+  }
+
+  async find(id: number): Promise<RegisteredSchema> {
     const found = this.schemas.get(id) ?? new NotFoundError('HTTP 404');
     if (found instanceof Error) throw found;
     return found;
   }
 }
 
+/** A table that is filled by generated readers, and one by closures: there must never be a difference. */
 class Table {
   readonly columns: Columns;
-  readonly decoder: Decoder;
+  readonly decoder: ReturnType<typeof avroDecoder>;
+  readonly #twin: Columns;
+  readonly #closures: Decoder;
 
   constructor(registry: Registry, fields: readonly Field[], log: Log = silentLog) {
     this.columns = new Columns({ schemaId: 0, fields });
     this.decoder = avroDecoder(registry, fields, this.columns.columns, log);
+    this.#twin = new Columns({ schemaId: 0, fields });
+    const unasked = { get: (id: number) => registry.find(id) };
+    this.#closures = avroDecoder(unasked, fields, this.#twin.columns, silentLog, 'closures');
   }
 
+  /** Appends values until one makes no row. */
   async append(...values: (Buffer | null)[]): Promise<void> {
     const records = batchOf(values);
-    await this.decoder.prepare(records);
-    for (let i = 0; i < values.length; i++) {
-      const start = records.valueStarts[i]!;
-      if (values[i]) this.decoder.append(records.bytes, records.view, start, start + values[i]!.length);
-    }
+    const [made, wrong] = await appended(this.decoder, records);
+    const [madeByTwin, wrongByTwin] = await appended(this.#closures, records);
+    expect([made, wrong]).toEqual([madeByTwin, wrongByTwin]);
+    expect(this.columns.columns.map(contentsOf)).toEqual(this.#twin.columns.map(contentsOf));
+    if (wrong) throw wrong;
   }
 
   row(index: number): unknown {
@@ -285,12 +313,10 @@ describe('values at their limits', () => {
       ).toBe(value);
   });
 
-  test('a decimal of a million digits is refused at once', async () => {
-    const startMs = performance.now();
+  test('a decimal of millions of digits is refused by its length', async () => {
     expect(await refusal(decimal(9, 2), 'decimal(9,2)', b().bytes(Buffer.alloc(10_000_000, 0x55)))).toBe(
       'f: a number of 10000000 bytes does not fit a decimal(9, 2)',
     );
-    expect(performance.now() - startMs).toBeLessThan(1_000);
   });
 
   test('uuids', async () => {
@@ -749,8 +775,9 @@ describe('keys', () => {
     const bytes = wire(3, body.all);
     const records = batchOf([Buffer.from('the value is something else')], [bytes]);
     await decoder.prepare(records);
-    const start = records.keyStarts[0]!;
-    decoder.append(records.bytes, records.view, start, start + bytes.length);
+    const { view, keyStarts: starts, keyLengths: lengths } = records;
+    if (decoder.append({ bytes: records.bytes, view, starts, lengths }, 0, 1) === 0) throw decoder.failure!;
+    expect(decoder.unusual, 'values that the generated reader left').toBe(0);
     return valueAt(column, 0, target.type);
   }
 

@@ -4,6 +4,7 @@ import { DecodeError } from '../../../src/decode/decoder.ts';
 import { type JsonDecoder, jsonDecoder } from '../../../src/decode/json.ts';
 import type { Field, Type } from '../../../src/iceberg/types.ts';
 import { field, list, map, valueAt } from './columns.ts';
+import { append } from './entries.ts';
 
 /** The JSON of a Connect struct with these fields, each a schema or the name of a type. */
 function struct(fields: { [name: string]: object | string }): object {
@@ -39,14 +40,8 @@ class Table {
   /** The values of the row that a record becomes. */
   row(record: string): unknown[] {
     const body = Buffer.from(record);
-    const bytes = Buffer.concat([Buffer.from('{"9'), body, Buffer.from('9"}')]);
     this.columns.truncate(0);
-    this.decoder.append(
-      bytes,
-      new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
-      3,
-      3 + body.length,
-    );
+    append(this.decoder, body, Buffer.from('9"}'));
     const { fields } = this.columns.schema;
     expect(this.columns.columns.map((column) => column.length)).toEqual(fields.map(() => 1));
     return fields.map(({ type }, i) => valueAt(type, this.columns.columns[i]!, 0));

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
-import { type BytesColumn, Columns, makeColumn } from '../../../src/arrow/columns.ts';
+import { type BytesColumn, Columns, type Int32Column, makeColumn } from '../../../src/arrow/columns.ts';
 import { DecodeError } from '../../../src/decode/decoder.ts';
 import { type JsonDecoder, jsonDecoder } from '../../../src/decode/json.ts';
 import type { Epoch } from '../../../src/decode/json-reader.ts';
 import { bytesDecoder, rawJsonDecoder, textDecoder } from '../../../src/decode/plain.ts';
 import type { Field, Type } from '../../../src/iceberg/types.ts';
 import { field, list, map, valueAt } from './columns.ts';
+import { append, contentsOf, entriesOf } from './entries.ts';
 
 /** A table with a decoder, given records as text or bytes. */
 class Table {
@@ -13,26 +14,51 @@ class Table {
   readonly decoder: JsonDecoder;
   /** Unknown keys, as they were told. */
   readonly told: string[] = [];
+  /** 1 when the last record was not read by a generated reader although it had been seen before. */
+  unusual = 0;
+  readonly #epoch: Epoch;
 
   constructor(fields: Field[], epoch: Epoch = 'ms') {
+    this.#epoch = epoch;
     this.columns = new Columns({ schemaId: 0, fields });
     this.decoder = jsonDecoder(fields, this.columns.columns, { envelope: 'none', epoch }, (name) =>
       this.told.push(name),
     );
   }
 
-  /** The row that a record becomes. The record stands in the middle of a buffer that it must not look beyond. */
+  /**
+   * The row that a record becomes. The record stands in the middle of a buffer that it must not look beyond. It becomes the
+   * same row when it comes once more, with its keys where they are expected then.
+   */
   row(record: string | Uint8Array): { [name: string]: unknown } {
     const body = Buffer.from(record);
-    const bytes = Buffer.concat([Buffer.from('{"9'), body, Buffer.from('9"}')]);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.columns.truncate(0);
-    this.decoder.append(bytes, view, 3, 3 + body.length);
+    append(this.decoder, body, around);
     const { fields } = this.columns.schema;
     expect(this.columns.columns.map((column) => column.length)).toEqual(fields.map(() => 1));
+    expect(this.#twice(body)).toEqual(this.#exactlyTwice(body));
     return Object.fromEntries(
       fields.map(({ name, type }, i) => [name, valueAt(type, this.columns.columns[i]!, 0, true)]),
     );
+  }
+
+  #twice(body: Buffer): unknown[] {
+    const { fields } = this.columns.schema;
+    const columns = new Columns({ schemaId: 0, fields });
+    const decoder = jsonDecoder(fields, columns.columns, { envelope: 'none', epoch: this.#epoch });
+    for (let i = 0; i < 2; i++) append(decoder, body, around);
+    this.unusual = decoder.unusual - 1;
+    return columns.columns.map(contentsOf);
+  }
+
+  #exactlyTwice(body: Buffer): unknown[] {
+    const { fields } = this.columns.schema;
+    const columns = new Columns({ schemaId: 0, fields });
+    const options = { envelope: 'none', epoch: this.#epoch } as const;
+    const decoder = jsonDecoder(fields, columns.columns, options, () => {}, 'closures');
+    for (let i = 0; i < 2; i++) append(decoder, body, around);
+    expect(decoder.unusual).toBe(2);
+    return columns.columns.map(contentsOf);
   }
 
   problem(record: string | Uint8Array): string {
@@ -46,13 +72,18 @@ class Table {
   }
 }
 
+const around = Buffer.from('9"}{"9"}{"9"}{"9"}');
+
 /** What a column `v` of `type` makes of the JSON text of a value. */
 function value(type: Type | string, json: string, epoch?: Epoch): unknown {
   return new Table([field('v', type)], epoch).row(`{"v":${json}}`)['v'];
 }
 
 function problem(type: Type | string, json: string, epoch?: Epoch): string {
-  return new Table([field('v', type)], epoch).problem(`{"v":${json}}`);
+  const table = new Table([field('v', type)], epoch);
+  // The key is expected from here on.
+  table.row('{"v":null}');
+  return table.problem(`{"v":${json}}`);
 }
 
 function micros(iso: string): bigint {
@@ -780,8 +811,7 @@ function appended(
 ): string {
   const column = makeColumn({ kind: 'binary' }, false) as BytesColumn;
   const body = Buffer.from(record as string);
-  const bytes = Buffer.concat([Buffer.from('["9'), body, Buffer.from('9"]')]);
-  make(column).append(bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 3, 3 + body.length);
+  append(make(column), body, Buffer.from('9"]'));
   return Buffer.from(column.get(0)).toString('latin1');
 }
 
@@ -819,6 +849,120 @@ test('bytes are kept as they are', () => {
 
 test('there is nothing to prepare', async () => {
   const table = new Table([]);
-  await expect(table.decoder.prepare({} as never)).resolves.toBeUndefined();
+  await expect(table.decoder.prepare()).resolves.toBeUndefined();
   expect(table.row('{"a":1}')).toEqual({});
+});
+
+// Generated readers
+
+test('what most records are like is left to the generated reader', () => {
+  const fields = [
+    field('i', 'int'),
+    field('l', 'long', true),
+    field('s', 'string', true),
+    field('d', 'decimal(12, 2)'),
+    field('f', 'double'),
+    field('b', 'boolean'),
+    field('t', 'timestamptz'),
+    field('u', 'uuid'),
+    field('o', { kind: 'struct', fields: [field('x', 'int'), field('y', list('string'))] }),
+    field('m', map('string', 'int')),
+    field('e', list({ kind: 'struct', fields: [field('z', 'long')] })),
+  ];
+  const table = new Table(fields);
+  const usual =
+    '{"i":1,"l":9007199254740991,"s":"text","d":"12.34","f":0.5,"b":true,"t":1700000000000,' +
+    '"u":"01234567-89ab-cdef-0123-456789abcdef","o":{"x":1,"y":["a","bcdef"]},"m":{"k":1},"e":[{"z":1},{"z":2}]}';
+  const others = [
+    usual,
+    usual.replaceAll(/([,:])/g, '$1 ').replaceAll(/(\d): (\d)/g, '$1:$2'),
+    usual.replace('"text"', '"t\\u0065xt"'),
+    usual.replace('"text"', '"é"'),
+    usual.replace('9007199254740991', '"9223372036854775807"'),
+    usual.replace('1700000000000', '"2024-01-01T00:00:00Z"'),
+    usual.replace('"b":true', '"b":null'),
+    usual.replace('"i":1,', ''),
+    usual.replace('"b":true', '"unknown":[1,{}],"b":false'),
+    usual.replace('{"x":1,"y":["a","bcdef"]}', 'null').replace('[{"z":1},{"z":2}]', '[]'),
+  ];
+  for (const record of others) {
+    table.row(record);
+    expect(table.unusual, record).toBe(0);
+  }
+});
+
+test('keys that are sometimes missing, or new, find their places', () => {
+  const fields = [field('a', 'int'), field('b', 'int'), field('c', 'int'), field('d', 'int')];
+  const columns = new Columns({ schemaId: 0, fields });
+  const decoder = jsonDecoder(fields, columns.columns, { envelope: 'none', epoch: 'ms' });
+  const records = ['{"b":2}', '{"a":1,"b":2}', '{"b":2,"d":4}', '{"a":1,"x":0,"d":4}', '{"c":3}', '{}'];
+  const seen: unknown[] = [];
+  let before = 0;
+  for (let round = 0; round < 200; round++) {
+    before = decoder.unusual;
+    for (const record of records) {
+      append(decoder, Buffer.from(record), around);
+      if (round === 199)
+        seen.push(
+          columns.columns.map((c) =>
+            c.isNull(c.length - 1) ? null : valueAt({ kind: 'int' }, c, c.length - 1),
+          ),
+        );
+    }
+  }
+  expect(seen).toEqual([
+    [null, 2, null, null],
+    [1, 2, null, null],
+    [null, 2, null, 4],
+    [1, null, null, 4],
+    [null, null, 3, null],
+    [null, null, null, null],
+  ]);
+  expect(decoder.unusual - before, 'records of the last round that were left to the exact reader').toBe(0);
+});
+
+test('two producers with different orders of keys are both understood', () => {
+  const fields = [field('a', 'int'), field('b', 'int')];
+  const columns = new Columns({ schemaId: 0, fields });
+  const decoder = jsonDecoder(fields, columns.columns, { envelope: 'none', epoch: 'ms' });
+  const records = Array.from({ length: 5000 }, (_, i) =>
+    i % 3 === 0 ? `{"b":2,"a":${i}}` : `{"a":${i},"b":2}`,
+  );
+  const entries = entriesOf(
+    records.map((record) => Buffer.from(record)),
+    around,
+  );
+  expect(decoder.append(entries, 0, records.length)).toBe(records.length);
+  const [a, b] = columns.columns as Int32Column[];
+  expect(a!.values.slice(0, 5000)).toEqual(Int32Array.from(records.keys()));
+  expect(b!.values.slice(0, 5000)).toEqual(new Int32Array(5000).fill(2));
+});
+
+test.each([
+  '{"a":1"b":2}',
+  '{"a":1,"b":2,}',
+  '{,"a":1,"b":2}',
+  ',"a":1,"b":2}',
+  '{"a":1{"b":2}',
+  '{{"a":1,"b":2}',
+  '{"a":1,,"b":2}',
+  '{"a":1;"b":2}',
+  '{"b":2}}',
+  '{"a":1,"b":2',
+  '{"a":1,"b":',
+  '{"a":1,"b":2,"a":3}',
+  '{"a":1,"a":1,"b":2}',
+  '{"a":01,"b":2}',
+  '{"a":1e0,"b":2.}',
+  '{"a":nul,"b":2}',
+  '{"a":nulll,"b":2}',
+  '["a",1]',
+])('a generated reader never takes what the exact one refuses: %s', (record) => {
+  const fields = [field('a', 'int'), field('b', 'int')];
+  const columns = new Columns({ schemaId: 0, fields });
+  const decoder = jsonDecoder(fields, columns.columns, { envelope: 'none', epoch: 'ms' });
+  for (let i = 0; i < 3; i++) append(decoder, Buffer.from('{"a":1,"b":2}'), around);
+  expect(decoder.unusual).toBe(1);
+  expect(() => append(decoder, Buffer.from(record), around)).toThrow(DecodeError);
+  expect(columns.columns.map((column) => column.length)).toEqual([3, 3]);
 });

@@ -3,6 +3,7 @@ import { seededRandom } from '../../../src/base/random.ts';
 import { type Finding, runChecks } from '../../../src/doctor/check.ts';
 import { type Cluster, kafkaChecks } from '../../../src/doctor/kafka.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
+import { TopicPattern } from '../../../src/kafka/topic-pattern.ts';
 import { SkippingClock } from '../base/clock.ts';
 
 const refused = (id: string): KafkaError => new KafkaError('asking', id, id, undefined);
@@ -39,7 +40,8 @@ function wellCluster(): Cluster {
 
 async function check(cluster: Partial<Cluster>, more: object = {}, intervalMs = 60_000): Promise<Finding[]> {
   const source = { brokers: ['a:1'], topics: ['orders'], ...more };
-  const config = { pipeline: 'shop', source, commit: { interval: intervalMs } };
+  const tables = [{ topics: ['orders'], topicsPattern: new TopicPattern('shop\\.(orders|users)') }];
+  const config = { pipeline: 'shop', source, commit: { interval: intervalMs }, tables };
   // Waits are skipped, the bounds of checks are not.
   const clock = new SkippingClock(1_000_000, 10_000);
   const checks = kafkaChecks(
@@ -178,4 +180,42 @@ test('a group whose coordinator is only being found is asked for again; one that
     'failed group: asking: GROUP_AUTHORIZATION_FAILED: grant this principal READ on the group',
   );
   expect(asked).toBe(1);
+});
+
+describe('topics by pattern', () => {
+  const source = { topics: [], topicsPattern: new TopicPattern('shop\\..*') };
+  const having = (...there: string[]): Partial<Cluster> => ({
+    metadata: (topics, isFound) =>
+      wellCluster().metadata([...topics, ...there.filter((topic) => isFound?.(topic))]),
+  });
+  const aboutTopics = async (cluster: Partial<Cluster>): Promise<string[]> =>
+    texts(await check(cluster, source)).filter((text) => text.includes('topics shop'));
+
+  test('are named', async () => {
+    expect(await aboutTopics(having('shop.users', 'shop.orders', 'other'))).toEqual([
+      'ok topics shop\\..*: 2 found: shop.orders, shop.users',
+    ]);
+  });
+
+  test('that are not there are a warning: they may come', async () => {
+    expect(await aboutTopics(having('other'))).toEqual([
+      'warning topics shop\\..*: none is there, or this principal may DESCRIBE none (nothing, if they come later; else correct source.topicsPattern)',
+    ]);
+  });
+
+  test('that go into no table are named', async () => {
+    expect(await aboutTopics(having('shop.orders', 'shop.refunds'))).toEqual([
+      'warning topics shop\\..*: 1 found: shop.orders; without a table, and not read: shop.refunds (add them to a table (topicsPattern: .* takes all), or narrow source.topicsPattern)',
+    ]);
+  });
+
+  test('that cannot be read fail, with the topic', async () => {
+    const denied = {
+      ...having('shop.orders', 'shop.users'),
+      fetch: async () => Promise.reject(refused('NO')),
+    };
+    expect(await aboutTopics(denied)).toEqual([
+      'failed topics shop\\..*: 2 found: shop.orders, shop.users; topic shop.orders: asking: NO',
+    ]);
+  });
 });

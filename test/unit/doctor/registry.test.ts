@@ -47,3 +47,11 @@ test('a registry that refuses has failed, and without Avro none is asked', async
   await expect(refused!.run()).rejects.toThrow('HTTP 401');
   expect(await check({}, { decode: { value: { format: 'json' }, key: { format: 'bytes' } } })).toEqual([]);
 });
+
+test('a registry is asked something also where only a pattern tells the topics', async () => {
+  const found = { ...config, source: { topics: [] }, tables: [] };
+  const [refused] = registryChecks(found as never, () => Promise.reject(new FatalError('HTTP 401')));
+  await expect(refused!.run()).rejects.toThrow('HTTP 401');
+  const [answering] = registryChecks(found as never, async () => []);
+  expect(await answering!.run()).toEqual({ status: 'ok', found: 'http://registry answers' });
+});

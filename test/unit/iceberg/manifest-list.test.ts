@@ -3,11 +3,14 @@ import { FatalError } from '../../../src/base/errors.ts';
 import { writeAvroFile } from '../../../src/iceberg/avro-file.ts';
 import {
   addedManifest,
+  type FieldSummary,
+  joinSummaries,
   type ManifestFile,
   readManifestList,
   writeManifestList,
 } from '../../../src/iceberg/manifest-list.ts';
 import type { PartitionSpec } from '../../../src/iceberg/partition-spec.ts';
+import { toSingleValue } from '../../../src/iceberg/single-value.ts';
 import type { PartitionValue } from '../../../src/iceberg/transforms.ts';
 import type { PrimitiveType } from '../../../src/iceberg/types.ts';
 import { type AvroNode, readAvroBytes } from './avro-bytes.ts';
@@ -288,3 +291,27 @@ function summarized(type: PrimitiveType, values: readonly PartitionValue[]): obj
     upper: hex(summary!.upperBound),
   };
 }
+
+test('summaries are joined by value, not by bytes; what one does not know of NaN is not known of all', () => {
+  const type = { kind: 'int' } as const;
+  const summary = (
+    lower: number | null,
+    upper: number | null,
+    rest: Partial<FieldSummary> = {},
+  ): FieldSummary => ({
+    containsNull: false,
+    containsNan: false,
+    lowerBound: lower === null ? null : toSingleValue(type, lower),
+    upperBound: upper === null ? null : toSingleValue(type, upper),
+    ...rest,
+  });
+  expect(
+    joinSummaries(type, [summary(2, 300), summary(-1, 7), summary(null, null, { containsNull: true })]),
+  ).toEqual(summary(-1, 300, { containsNull: true }));
+  expect(joinSummaries(type, [summary(1, 1, { containsNan: null }), summary(1, 1)]).containsNan).toBeNull();
+  expect(
+    joinSummaries(type, [summary(1, 1, { containsNan: null }), summary(1, 1, { containsNan: true })])
+      .containsNan,
+  ).toBe(true);
+  expect(joinSummaries(type, [summary(null, null)])).toEqual(summary(null, null));
+});

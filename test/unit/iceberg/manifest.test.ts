@@ -378,6 +378,7 @@ test('a manifest is read back', () => {
     ['eu', null].map((value) => ({
       status: 'added',
       snapshotId: null,
+      sequenceNumber: null,
       fileSequenceNumber: null,
       content: 0,
       path: 'file:///warehouse/shop/orders/data/one.parquet',

@@ -5,12 +5,15 @@ import {
   branchHead,
   currentSchema,
   defaultSpec,
+  lineageOf,
   newTableMetadata,
   parseMetadata,
+  type Snapshot,
+  type TableMetadata,
   writeMetadata,
 } from '../../../src/iceberg/metadata.ts';
 import { unpartitioned } from '../../../src/iceberg/partition-spec.ts';
-import { createdAtMs, newTable } from './tables.ts';
+import { createdAtMs, newTable, snapshot } from './tables.ts';
 
 const written = (metadata: Parameters<typeof writeMetadata>[0]): { [key: string]: Json } =>
   parseJson(writeMetadata(metadata)) as { [key: string]: Json };
@@ -223,4 +226,75 @@ test('a new unpartitioned table starts partition ids at 1000, and its own proper
 test('a new table comes back as it was', () => {
   const metadata = newTable();
   expect(parseMetadata(writeMetadata(metadata), 'v0.json')).toEqual(metadata);
+});
+
+/** A table with snapshots 1 to `count`, each the parent of the next. */
+function aged(count: number, change: (snapshot: Snapshot) => Snapshot = (each) => each): TableMetadata {
+  const snapshots = Array.from({ length: count }, (_, i) => {
+    const parent = i === 0 ? undefined : BigInt(i);
+    return change(snapshot(BigInt(i + 1), i + 1, createdAtMs + i, parent));
+  });
+  return { ...newTable(), snapshots };
+}
+
+test('snapshots that are known are taken as they are, whatever was added behind and has expired before', () => {
+  const known = aged(5);
+  writeMetadata(known);
+  const others = aged(8).snapshots.slice(5);
+  for (const snapshots of [
+    known.snapshots,
+    [...known.snapshots, ...others],
+    [...known.snapshots.slice(2), ...others],
+    [...known.snapshots.slice(0, 2), ...others],
+    known.snapshots.slice(4),
+  ]) {
+    const now = { ...known, 'last-updated-ms': createdAtMs + 7, snapshots };
+    const text = writeMetadata(now);
+    const read = parseMetadata(text, 'it', known);
+    expect(read).toEqual(parseMetadata(text, 'it'));
+    expect(read.snapshots.filter((each) => known.snapshots.includes(each))).toHaveLength(
+      snapshots.length - (snapshots.includes(others[0]!) ? 3 : 0),
+    );
+  }
+});
+
+test('a list of snapshots is not looked for in texts, nor in what only has its name', () => {
+  const known = aged(2);
+  const text = writeMetadata(known);
+  const { snapshots, ...rest } = JSON.parse(text) as { [key: string]: unknown };
+  const elsewhere = JSON.stringify({ ...rest, snapshots: [], later: { snapshots } });
+  expect(parseMetadata(elsewhere, 'it', known).snapshots).toEqual([]);
+  expect(parseMetadata(elsewhere, 'it', known)).toEqual(parseMetadata(elsewhere, 'it'));
+  const quoted = JSON.stringify({ ...rest, snapshots: [], properties: { copy: text } });
+  expect(parseMetadata(quoted, 'it', known)).toEqual(parseMetadata(quoted, 'it'));
+});
+
+test('other snapshots than those that are known are read, also where nothing else is new', () => {
+  const known = aged(3);
+  writeMetadata(known);
+  const text = writeMetadata(aged(3, (each) => ({ ...each, summary: { operation: 'replace' } })));
+  expect(parseMetadata(text, 'it', known).snapshots.map(({ summary }) => summary['operation'])).toEqual([
+    'replace',
+    'replace',
+    'replace',
+  ]);
+});
+
+test('what is cut off behind known snapshots is no metadata', () => {
+  const known = aged(3);
+  const text = writeMetadata(known);
+  expect(() => parseMetadata(text.slice(0, -2), 'it', known)).toThrow(FatalError);
+});
+
+test('a lineage goes from parent to parent as far as they are listed, in whatever order', () => {
+  const { snapshots } = aged(5);
+  const ids = (listed: readonly Snapshot[], head = snapshots[4]): bigint[] =>
+    [...lineageOf({ ...newTable(), snapshots: listed }, head)].map((each) => each['snapshot-id']);
+  expect(ids(snapshots)).toEqual([5n, 4n, 3n, 2n, 1n]);
+  expect(ids(snapshots.toReversed())).toEqual([5n, 4n, 3n, 2n, 1n]);
+  expect(ids(snapshots.toSpliced(2, 1))).toEqual([5n, 4n]);
+  const [a, b, c, d, e] = snapshots as [Snapshot, Snapshot, Snapshot, Snapshot, Snapshot];
+  expect(ids([a, d, b, e, c])).toEqual([5n, 4n, 3n, 2n, 1n]);
+  expect(ids([a, b, { ...c, 'parent-snapshot-id': 5n }, d, e])).toHaveLength(6);
+  expect([...lineageOf(newTable(), undefined)]).toEqual([]);
 });

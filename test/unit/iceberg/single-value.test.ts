@@ -4,6 +4,7 @@ import {
   decimalFromBytes,
   decimalToBytes,
   decimalToFixed,
+  fromSingleValue,
   toSingleValue,
   truncateBinaryLower,
   truncateBinaryUpper,
@@ -45,6 +46,12 @@ test.each([
   [{ kind: 'decimal', precision: 9, scale: 2 }, 1420n, '058c'],
 ] as [PrimitiveType, Exclude<PartitionValue, null>, string][])('%o of %s is %s', (type, value, bytes) => {
   expect(hex(toSingleValue(type, value))).toBe(bytes);
+  expect(hex(toSingleValue(type, fromSingleValue(type, Buffer.from(bytes, 'hex'))))).toBe(bytes);
+});
+
+test('a bound of before its type was promoted stands for the same value', () => {
+  expect(fromSingleValue({ kind: 'long' }, Buffer.from('ffffffff', 'hex'))).toBe(-1n);
+  expect(fromSingleValue({ kind: 'double' }, Buffer.from('0000c0bf', 'hex'))).toBe(-1.5);
 });
 
 test.each([

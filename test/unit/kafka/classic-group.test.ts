@@ -123,6 +123,8 @@ class Group {
   readonly clock = new ManualClock();
   readonly coordinator = new Coordinator();
   readonly told: string[] = [];
+  /** Why, of each assignment and revocation. */
+  readonly causes: (string | undefined)[] = [];
   #membership: GroupMembership | undefined;
 
   get membership(): GroupMembership {
@@ -140,6 +142,7 @@ class Group {
       {
         topics: ['orders', 'users'],
         instanceId: null,
+        rackId: null,
         assignors: ['cooperative-sticky'],
         sessionTimeoutMs,
         rebalanceTimeoutMs,
@@ -153,8 +156,14 @@ class Group {
         heartbeat: (member) => coordinator.heartbeat(member),
         leave: (member) => coordinator.leave(member),
         topics: (names) => coordinator.existing(names),
-        onAssigned: tell('assigned'),
-        onRevoked: tell('revoked'),
+        onAssigned: (topicPartitions, cause) => {
+          tell('assigned')(topicPartitions);
+          this.causes.push(cause);
+        },
+        onRevoked: (topicPartitions, withinMs, cause) => {
+          tell('revoked')(topicPartitions, withinMs);
+          this.causes.push(cause);
+        },
         onLost: tell('lost'),
         onFailed: (error) => this.told.push(`failed ${error.message}`),
       },
@@ -192,6 +201,14 @@ beforeEach(() => {
 });
 
 describe('joining', () => {
+  test('says where it runs, for leaders that assign by rack', async () => {
+    await group.joined({ rackId: 'zone-a' });
+    const { metadata } = group.coordinator.lastJoin!.protocols[0]!;
+    // KIP-881: the last field of version 3.
+    expect(metadata.subarray(-8).toString()).toBe('\0\u0006zone-a');
+    expect(readSubscription('me', metadata).topics).toEqual(['orders', 'users']);
+  });
+
   test('asks for an id, joins with it, and as leader assigns', async () => {
     await group.join();
     expect(group.asked()).toEqual(['join  []', 'join me-1 []', 'sync me-1 1 cooperative-sticky']);
@@ -340,6 +357,7 @@ describe('a rebalance', () => {
     expect(group.tidings()).toEqual(['revoked users-0 45000']);
     await group.released('users-0');
     expect(group.tidings()).toEqual(['assigned users-0']);
+    expect(group.causes).toEqual(['joined', 'the topic was made anew', undefined]);
   });
 });
 
@@ -509,5 +527,57 @@ describe('leaving', () => {
     group.coordinator.fail('leave', refusal('NETWORK'));
     await group.membership.leave();
     expect(group.tidings()).toEqual([]);
+  });
+});
+
+describe('topics that are asked for from now on', () => {
+  const more = 'assigned more-0';
+
+  test('are named by joining again; what is owned is kept', async () => {
+    await group.joined();
+    group.coordinator.topics.set('more', { topicId: 'm', partitions: 1 });
+    group.membership.subscribe(['more', 'orders', 'users']);
+    await settle();
+    expect(group.asked()).toEqual([
+      'join me-1 [orders-0,orders-1,users-0]',
+      'sync me-1 2 cooperative-sticky',
+    ]);
+    expect(group.tidings()).toEqual([more]);
+    group.membership.subscribe(['more', 'users']);
+    await settle();
+    expect(group.tidings()).toEqual(['revoked orders-0 orders-1 45000']);
+  });
+
+  test('while a join is under way are named by another one', async () => {
+    await group.joined();
+    group.coordinator.topics.set('more', { topicId: 'm', partitions: 1 });
+    const gate = Promise.withResolvers<void>();
+    const { join } = group.coordinator;
+    group.coordinator.join = async (request) => {
+      await gate.promise;
+      return join.call(group.coordinator, request);
+    };
+    group.coordinator.isRebalancing = true;
+    await group.clock.pass(intervalMs);
+    group.membership.subscribe(['more', 'orders', 'users']);
+    gate.resolve();
+    await settle();
+    expect(group.asked().filter((text) => text.startsWith('join'))).toEqual([
+      'join me-1 [orders-0,orders-1,users-0]',
+      'join me-1 [orders-0,orders-1,users-0]',
+    ]);
+    expect(group.tidings()).toEqual([more]);
+  });
+
+  test('may be none: everything is given up', async () => {
+    await group.joined();
+    group.membership.subscribe([]);
+    await settle();
+    expect(group.tidings()).toEqual(['revoked orders-0 orders-1 users-0 45000']);
+    await group.released('orders-0', 'orders-1', 'users-0');
+    await group.clock.pass(2 * intervalMs);
+    expect(group.tidings()).toEqual([]);
+    expect(group.causes).toEqual(['joined', 'the topic is gone']);
+    expect(readSubscription('me', group.coordinator.lastJoin!.protocols[0]!.metadata).topics).toEqual([]);
   });
 });

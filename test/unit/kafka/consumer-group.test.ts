@@ -4,8 +4,8 @@ import { silentLog } from '../../../src/base/log.ts';
 import { joinConsumerGroup } from '../../../src/kafka/consumer-group.ts';
 import { KafkaError } from '../../../src/kafka/errors.ts';
 import type { GroupMembership } from '../../../src/kafka/group.ts';
+import type { GroupHeartbeat, GroupHeartbeatAnswer } from '../../../src/kafka/group-requests.ts';
 import { keyOf, type TopicPartition } from '../../../src/kafka/topic-partition.ts';
-import type { GroupHeartbeat, GroupHeartbeatAnswer } from '../../../src/kafka/wire.ts';
 import { ManualClock, settle } from '../base/clock.ts';
 
 const intervalMs = 5_000;
@@ -118,6 +118,8 @@ class Group {
   readonly clock = new ManualClock();
   readonly coordinator = new Coordinator(this.clock);
   readonly told: string[] = [];
+  /** Why, of each assignment and revocation. */
+  readonly causes: (string | undefined)[] = [];
   readonly topicNames = new Map([
     ['o', 'orders'],
     ['o2', 'orders'],
@@ -136,7 +138,7 @@ class Group {
         this.told.push([what, ...topicPartitions.map(keyOf), ...more].join(' '));
       };
     this.#membership = joinConsumerGroup(
-      { topics: ['orders', 'users'], memberId: 'me', instanceId, rebalanceTimeoutMs },
+      { topics: ['orders', 'users'], memberId: 'me', instanceId, rackId: 'zone-a', rebalanceTimeoutMs },
       {
         clock: this.clock,
         log: silentLog,
@@ -146,11 +148,17 @@ class Group {
           if (name === undefined) throw refusal('UNKNOWN_TOPIC_ID');
           return name;
         },
-        onAssigned: (topicPartitions) =>
+        onAssigned: (topicPartitions, cause) => {
+          this.causes.push(cause);
+
           this.told.push(
             ['assigned', ...topicPartitions.map((tp) => `${keyOf(tp)}(${tp.topicId})`)].join(' '),
-          ),
-        onRevoked: tell('revoked'),
+          );
+        },
+        onRevoked: (topicPartitions, withinMs, cause) => {
+          this.causes.push(cause);
+          tell('revoked')(topicPartitions, withinMs);
+        },
         onLost: tell('lost'),
         onFailed: (error) => this.told.push(`failed ${error.message}`),
       },
@@ -199,6 +207,7 @@ describe('joining', () => {
   test('names the topics, owns nothing, and tells what it has taken', async () => {
     group.coordinator.target = ['o-0', 'o-3', 'u-0'];
     await group.join();
+    expect(group.coordinator.beats.map(({ rackId }) => rackId)).toEqual(['zone-a', null]);
     expect(group.beats()).toEqual(['0 orders,users []', '2 [o-0,o-3,u-0]']);
     expect(group.tidings()).toEqual(['assigned orders-0(o) orders-3(o) users-0(u)']);
     expect(group.member.member).toEqual({ id: 'me', epoch: 2, instanceId: null });
@@ -469,6 +478,7 @@ describe('topics', () => {
     await group.released('orders-0');
     expect(group.tidings()).toEqual(['assigned orders-0(o2)']);
     expect(group.beats().slice(-2)).toEqual(['2 [u-0]', '3 [u-0,o2-0]']);
+    expect(group.causes).toEqual(['joined', undefined, undefined]);
   });
 });
 
@@ -573,5 +583,78 @@ describe('a static member', () => {
     expect(group.tidings()).toEqual([
       'failed heartbeat: UNRELEASED_INSTANCE_ID: another worker runs with the same source.groupInstanceId: give each its own',
     ]);
+  });
+});
+
+describe('topics that are asked for from now on', () => {
+  test('are named at once, and once', async () => {
+    await group.join();
+    group.member.subscribe(['more', 'orders']);
+    await settle();
+    await group.clock.pass(2 * intervalMs);
+    const named = group.coordinator.beats.map(({ topics }) => topics);
+    expect(named[0]).toEqual(['orders', 'users']);
+    expect(named.filter((topics) => topics?.includes('more'))).toEqual([['more', 'orders']]);
+    expect(group.coordinator.beats.find(({ topics }) => topics?.includes('more'))!.memberEpoch).toBe(
+      group.member.member.epoch,
+    );
+  });
+
+  test('are named again when the answer was lost, and by who joins anew', async () => {
+    await group.join();
+    group.coordinator.loseAnswer();
+    group.member.subscribe(['more']);
+    await settle();
+    await group.clock.pass(1_000);
+    expect(group.coordinator.beats.slice(-2).map(({ topics }) => topics)).toEqual([['more'], ['more']]);
+    group.coordinator.fail(refusal('UNKNOWN_MEMBER_ID'));
+    await group.clock.pass(2 * intervalMs);
+    const joins = group.coordinator.beats.filter(({ memberEpoch }) => memberEpoch === 0);
+    expect(joins.map(({ topics }) => topics)).toEqual([['orders', 'users'], ['more']]);
+  });
+
+  test('while a heartbeat is under way are named by the next', async () => {
+    await group.join();
+    const gate = Promise.withResolvers<void>();
+    group.coordinator.gate = gate.promise;
+    await group.clock.pass(intervalMs);
+    const before = group.coordinator.beats.length;
+    group.member.subscribe(['more']);
+    gate.resolve();
+    await settle();
+    expect(group.coordinator.beats.slice(before).map(({ topics }) => topics)).toEqual([['more']]);
+  });
+
+  test('may be none: who has joined says so, who has not waits until there are some', async () => {
+    await group.join();
+    group.member.subscribe([]);
+    await group.clock.pass(intervalMs);
+    const named = (): (readonly string[] | null)[] => group.coordinator.beats.map(({ topics }) => topics);
+    expect(named()).toContainEqual([]);
+    group.coordinator.fail(refusal('UNKNOWN_MEMBER_ID'));
+    await group.clock.pass(3 * intervalMs);
+    const before = named().length;
+    await group.clock.pass(10 * intervalMs);
+    expect(named().length).toBe(before);
+    group.member.subscribe(['more']);
+    await settle();
+    expect(named().slice(before)[0]).toEqual(['more']);
+    expect(group.coordinator.beats[before]!.memberEpoch).toBe(0);
+  });
+
+  test('and are gone, or are given to others, are two causes; to join again is a third', async () => {
+    await joined('o-0', 'u-0');
+    group.coordinator.target = ['u-0'];
+    await group.clock.pass(intervalMs);
+    await group.released('orders-0');
+    group.member.subscribe(['orders']);
+    group.coordinator.target = [];
+    await group.clock.pass(intervalMs);
+    await group.released('users-0');
+    group.coordinator.fail(refusal('UNKNOWN_MEMBER_ID'));
+    await group.clock.pass(intervalMs);
+    group.coordinator.target = ['o-0'];
+    await group.clock.pass(2 * intervalMs);
+    expect(group.causes).toEqual(['joined', undefined, 'the topic is gone', 'joined again']);
   });
 });

@@ -35,7 +35,7 @@ class Cluster {
   metadata: ClusterMetadata;
   readonly fetcher: Fetcher;
 
-  constructor(topics: Record<string, { id: string; leaders: number[] }>) {
+  constructor(topics: Record<string, { id: string; leaders: number[] }>, isFixed = false) {
     this.metadata = metadataOf(topics);
     const wire = {
       fetch: (broker: { host: string }, request: FetchRequest) =>
@@ -66,6 +66,8 @@ class Cluster {
         return this.metadata;
       },
       logRange: () => this.logRange(),
+      isFixed,
+      metadataAgeMaxMs: 5 * 60_000,
     });
     this.fetcher.start((event) => {
       this.events.push(event);
@@ -774,7 +776,8 @@ describe('a topic that was deleted while nothing of it was ours', () => {
 describe('a topic that was deleted', () => {
   const gone = { partitions: [part('o', 0, nothing, { errorCode: errorCodes.unknownTopicId })] };
 
-  test('and made anew fails: the same offsets are other records', async () => {
+  test('and made anew fails where nobody takes it away: the same offsets are other records', async () => {
+    cluster = new Cluster({ orders: { id: 'o', leaders: [1] } }, true);
     cluster.fetcher.allow(64 * mebibyte);
     cluster.seek('orders', 0, 5);
     cluster.coming = metadataOf({ orders: { id: 'p', leaders: [1] } });
@@ -794,10 +797,29 @@ describe('a topic that was deleted', () => {
     cluster.seek('orders', 0, 5);
     cluster.metadata = metadataOf({ orders: { id: 'p', leaders: [1] } });
     await cluster.last.answer({});
-    expect(positions(cluster.last)).toEqual(['o-0 5']);
-    await cluster.last.answer(gone);
     await cluster.clock.pass(10_000);
-    expect(cluster.events).toMatchObject([{ type: 'failed', error: { message: /made anew/ } }]);
+    expect(cluster.events).toEqual([]);
+    expect(cluster.asked.length).toBe(1);
+    // The group takes it away and gives it anew.
+    cluster.fetcher.stop([{ topic: 'orders', partition: 0 }]);
+    cluster.seek('orders', 0, 0);
+    expect(positions(cluster.last)).toEqual(['p-0 0']);
+  });
+
+  test('and found by a pattern is left alone, looked for once a second, and read on if it comes back', async () => {
+    cluster.fetcher.allow(64 * mebibyte);
+    cluster.seek('orders', 0, 5);
+    cluster.coming = metadataOf({});
+    await cluster.last.answer(gone);
+    const before = cluster.refreshes;
+    await cluster.clock.pass(10_000);
+    expect(cluster.events).toEqual([]);
+    expect(cluster.asked.length).toBe(1);
+    expect(cluster.refreshes - before).toBeGreaterThanOrEqual(8);
+    expect(cluster.refreshes - before).toBeLessThanOrEqual(11);
+    cluster.coming = metadataOf({ orders: { id: 'o', leaders: [1] } });
+    await cluster.clock.pass(2_000);
+    expect(positions(cluster.last)).toEqual(['o-0 5']);
   });
 
   test('and made anew may be read when it is assigned anew', async () => {

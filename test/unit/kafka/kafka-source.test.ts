@@ -5,10 +5,11 @@ import { seededRandom } from '../../../src/base/random.ts';
 import type { JoinAnswer, JoinRequest } from '../../../src/kafka/classic-group.ts';
 import { KafkaError, UnsupportedRequestError } from '../../../src/kafka/errors.ts';
 import type { GroupMember } from '../../../src/kafka/group.ts';
+import type { GroupHeartbeat, GroupHeartbeatAnswer } from '../../../src/kafka/group-requests.ts';
 import { KafkaSource, type KafkaSourceOptions } from '../../../src/kafka/kafka-source.ts';
 import type { SourceEvent } from '../../../src/kafka/source.ts';
 import { keyOf, parseKey } from '../../../src/kafka/topic-partition.ts';
-import type { ClusterMetadata, GroupHeartbeat, GroupHeartbeatAnswer, Wire } from '../../../src/kafka/wire.ts';
+import type { ClusterMetadata, Wire } from '../../../src/kafka/wire.ts';
 import { ManualClock, settle } from '../base/clock.ts';
 
 function refusal(id: string): KafkaError {
@@ -23,6 +24,10 @@ class FakeWire {
   leaders = [1, 2, 1];
   epochs = [0, 0, 0];
   readonly topicIds = new Map<string, string>();
+  /** Topics that are not named, and may be found. */
+  others: string[] = [];
+  /** What heartbeats of KIP-848 have named. */
+  readonly subscriptions: (readonly string[])[] = [];
   coordinatorNode = 1;
   offsets: Record<string, number> = {};
   committed: unknown[] = [];
@@ -37,8 +42,9 @@ class FakeWire {
     if (error) throw error;
   }
 
-  async metadata(topics: readonly string[]): Promise<ClusterMetadata> {
-    await this.#ask('metadata', topics.join());
+  async metadata(named: readonly string[], isFound?: (topic: string) => boolean): Promise<ClusterMetadata> {
+    await this.#ask('metadata', named.join());
+    const topics = [...named, ...this.others.filter((topic) => isFound?.(topic))];
     return {
       clusterId: 'cluster-1',
       brokers: new Map([1, 2].map((node) => [node, { host: `b${node}`, port: 9092 }])),
@@ -98,6 +104,7 @@ class FakeWire {
 
   async groupHeartbeat(_: unknown, group: string, beat: GroupHeartbeat): Promise<GroupHeartbeatAnswer> {
     await this.#ask('groupHeartbeat', `${group} ${beat.memberEpoch} ${beat.instanceId}`);
+    if (beat.topics) this.subscriptions.push(beat.topics);
     const assignment = beat.memberEpoch === 0 ? [{ topicId: 'id-orders', partitions: [0, 1, 2] }] : null;
     return { memberEpoch: 1, heartbeatIntervalMs: 5_000, assignment };
   }
@@ -128,7 +135,10 @@ class FakeWire {
 
   async existingTopics(topics: readonly string[]): Promise<Map<string, object>> {
     return new Map(
-      topics.map((topic) => [topic, { topicId: `id-${topic}`, partitions: this.leaders.length }]),
+      topics.map((topic) => [
+        topic,
+        { topicId: this.topicIds.get(topic) ?? `id-${topic}`, partitions: this.leaders.length },
+      ]),
     );
   }
 
@@ -340,6 +350,7 @@ describe('membership', () => {
   }
   const assigned = {
     type: 'assigned',
+    cause: 'joined',
     topicPartitions: all.map((topicPartition) => ({ ...topicPartition, topicId: 'id-orders' })),
   };
   const kinds = (): string[] => [...new Set(wire.asked.map((text) => text.split(' ')[0]!))];
@@ -475,4 +486,76 @@ test('a broker that still knows a topic that was deleted does not bring it back 
   wire.leaders = [1, 1, 1];
   wire.epochs = [9, 9, 9];
   expect(await asksAgain()).toBe('listOffsets b2 -2');
+});
+
+test('offsets of a topic in whose place there is another one are not committed: they would be that one’s', async () => {
+  for (const key of ['orders-0', 'orders-1', 'orders-2']) wire.offsets[`${key} -2`] = 0;
+  const source = await started();
+  wire.topicIds.set('orders', 'anew');
+  wire.refuse('listOffsets', refusal('NOT_LEADER_OR_FOLLOWER'));
+  await finished(source.listOffsets(all, 'earliest'));
+  wire.asked.length = 0;
+  await source.commitOffsets(new Map([['orders-0', 9]]), 'm');
+  expect(wire.asked).toEqual([]);
+});
+
+test('a classic group that tells of a topic made anew has the metadata looked at', async () => {
+  const source = sourceOf({ partitions: undefined, membership: { protocol: 'classic' } });
+  await source.start(() => {});
+  await settle();
+  wire.asked.length = 0;
+  wire.topicIds.set('orders', 'anew');
+  await clock.pass(14_000);
+  expect(wire.asked.filter((asked) => asked.startsWith('metadata'))).not.toEqual([]);
+  await source.close();
+});
+
+describe('topics that a pattern finds', () => {
+  const isFound = (topic: string): boolean => topic.startsWith('shop.');
+  const events: SourceEvent[] = [];
+  const found = async (): Promise<KafkaSource> => {
+    wire.others = ['shop.a', 'other'];
+    const source = sourceOf({ partitions: undefined, isFound, metadataAgeMaxMs: 30_000 });
+    events.length = 0;
+    const { topicPartitions } = await source.start((event) => events.push(event));
+    expect([...new Set(topicPartitions.map(({ topic }) => topic))]).toEqual(['orders', 'shop.a']);
+    await settle();
+    return source;
+  };
+  const told = (): SourceEvent[] => events.filter(({ type }) => type === 'topics');
+
+  test('are asked for beside those that are named, from when they come until they are gone', async () => {
+    const source = await found();
+    wire.others = ['shop.b'];
+    await clock.pass(31_000);
+    await clock.pass(5_000);
+    expect(told()).toEqual([
+      { type: 'topics', appeared: ['shop.b'], vanished: [] },
+      { type: 'topics', appeared: [], vanished: ['shop.a'] },
+    ]);
+    expect(wire.subscriptions).toEqual([
+      ['orders', 'shop.a'],
+      ['orders', 'shop.a', 'shop.b'],
+      ['orders', 'shop.b'],
+    ]);
+    await source.close();
+  });
+
+  test('and are gone are asked for no offsets, and none are committed', async () => {
+    const source = await found();
+    wire.others = [];
+    wire.offsets['shop.a-0 -2'] = 7;
+    wire.offsets['orders-0 -2'] = 3;
+    const both = ['orders', 'shop.a'].map((topic) => ({ topic, partition: 0 }));
+    expect([...(await finished(source.listOffsets(both, 'earliest')))]).toEqual([
+      ['orders-0', 3],
+      ['shop.a-0', 7],
+    ]);
+    await clock.pass(40_000);
+    expect([...(await finished(source.listOffsets(both, 'earliest')))]).toEqual([['orders-0', 3]]);
+    wire.asked.length = 0;
+    await source.commitOffsets(new Map([['shop.a-0', 9]]), 'm');
+    expect(wire.asked.filter((asked) => asked.startsWith('offsetCommit'))).toEqual([]);
+    await source.close();
+  });
 });

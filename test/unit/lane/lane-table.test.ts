@@ -1,8 +1,20 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { TransientError } from '../../../src/base/errors.ts';
+import { seededRandom } from '../../../src/base/random.ts';
+import type { Field } from '../../../src/iceberg/types.ts';
 import { inlineLane } from '../../../src/lane/inline.ts';
 import type { Lane } from '../../../src/lane/lane.ts';
-import { lanePorts, long, type PlanSettings, planOf, rowsIn, setOf, type TestPorts, text } from './lanes.ts';
+import {
+  type Given,
+  lanePorts,
+  long,
+  type PlanSettings,
+  planOf,
+  rowsIn,
+  setOf,
+  type TestPorts,
+  text,
+} from './lanes.ts';
 
 const p0 = { topic: 'orders', partition: 0 };
 const p1 = { topic: 'orders', partition: 1 };
@@ -185,6 +197,48 @@ describe('a record that cannot be decoded', () => {
       { a: null, b: null, n: 1, _kafka_offset: 1 },
       { a: 'u', b: 'v', n: 2, _kafka_offset: 2 },
     ]);
+  });
+
+  test('is left out wherever it stands and whatever is wrong with it: value, key, partition or all of them', async () => {
+    const moment: Field = { id: 0, name: 't', required: true, type: { kind: 'timestamptz' } };
+    const settings: PlanSettings = {
+      fields: [long('n'), text('k', true), moment],
+      keyColumn: 'k',
+      partitionBy: ['hour(t)'],
+    };
+    const random = seededRandom(11);
+    const given: Given[] = [];
+    const expected: unknown[] = [];
+    for (let n = 0; n < 600; n++) {
+      // Runs of good and of bad ones, of all lengths.
+      const fault = Math.floor(n / 40) % 3 === 0 ? random.below(4) : random.below(40);
+      const key = fault === 1 ? null : fault === 2 ? Buffer.of(0xff) : `k${n}`;
+      const t = fault === 3 ? 9_000_000_000_000_000 : n;
+      given.push(n % 97 === 5 ? null : { key, value: fault === 0 ? '{"n":1,' : { n, t } });
+      if (n % 97 !== 5 && fault > 3) expected.push([n, `k${n}`, n]);
+    }
+    await opened({ ...settings, onError: 'skip', onTombstone: 'skip' });
+    const { tables } = await lane.append(setOf(0, given));
+    const { records, rows, undecodable, tombstones, next } = tables[table]!;
+    expect({ records, rows, tombstones, next }).toEqual({
+      records: 600,
+      rows: expected.length,
+      tombstones: 7,
+      next: 600,
+    });
+    expect(undecodable).toBe(600 - expected.length - 7);
+    const { files } = await lane.flush(table);
+    const all = files.flatMap((file) => rowsIn(ports.store, file.path));
+    expect(all.map((row) => [row['n'], row['k'], row['_kafka_offset']])).toEqual(expected);
+  });
+
+  test('has no part in the table’s watermark when it stops the table', async () => {
+    await opened();
+    const { tables } = await lane.append(setOf(0, values));
+    expect(tables[table]).toMatchObject({ next: 1, rows: 1, timestampMaxMs: 1_000 });
+    await opened({ table: 'shop.copy', onError: 'skip' });
+    const { tables: others } = await lane.append(setOf(0, values.slice(0, 2)));
+    expect(others['shop.copy']).toMatchObject({ next: 2, rows: 1, timestampMaxMs: 1_001 });
   });
 
   test('floods no log: twenty of a set are told one by one, the rest in one line', async () => {

@@ -8,7 +8,8 @@ import { type BatchHeader, writeBatch } from '../../../src/kafka/write-batch.ts'
 import type { TablePlan } from '../../../src/lane/lane.ts';
 import type { LanePorts } from '../../../src/lane/lane-table.ts';
 import { metadataFields } from '../../../src/lane/metadata-columns.ts';
-import type { Encoder } from '../../../src/parquet/encoder.ts';
+import { type Encoder, encodingOptions } from '../../../src/parquet/encoder.ts';
+import { parquetEncoder } from '../../../src/parquet/file-writer.ts';
 import { MemoryStore } from '../../../src/storage/memory.ts';
 import { SkippingClock } from '../base/clock.ts';
 import { LogBook } from '../sink/lake.ts';
@@ -114,6 +115,7 @@ export class RowEncoder implements Encoder {
     this.open_++;
     this.opened++;
     const rows: Record<string, unknown>[] = [];
+    const measured = parquetEncoder.open(schema, { ...encodingOptions({}), codec: 'uncompressed' });
     let written = 0;
     const end = (): void => {
       this.open_--;
@@ -127,6 +129,7 @@ export class RowEncoder implements Encoder {
       },
       write: async (columns) => {
         this.writes.push(columns.rows);
+        await measured.write(columns);
         for (let row = 0; row < columns.rows; row++)
           rows.push(
             Object.fromEntries(
@@ -138,7 +141,8 @@ export class RowEncoder implements Encoder {
       close: async () => {
         end();
         const part = Buffer.from(JSON.stringify(rows, (_, v) => (typeof v === 'bigint' ? String(v) : v)));
-        return { parts: [part], sizeBytes: part.length, columnSizes: new Map(), splitOffsets: [4] };
+        const { facts } = await measured.close();
+        return { parts: [part], sizeBytes: part.length, columnSizes: new Map(), splitOffsets: [4], facts };
       },
       abort: async () => {
         this.aborted++;

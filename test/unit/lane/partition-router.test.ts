@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { gatherRows } from '../../../src/arrow/gather.ts';
 import type { PartitionField } from '../../../src/iceberg/partition-spec.ts';
 import { assignFieldIds, singleFields } from '../../../src/iceberg/schema.ts';
 import { type PartitionValue, parseTransform, resultType } from '../../../src/iceberg/transforms.ts';
@@ -142,7 +143,7 @@ describe('rows are divided by the values of the partition columns', () => {
     const [group] = new PartitionRouter(spec, schema, columns).group();
     columns.truncate(0);
     const other = columnsOf(schema, [{ a: 'bb' }] as never);
-    columns.appendRows(other, Int32Array.of(0));
+    gatherRows(columns, other, Int32Array.of(0));
     expect(group!.partition).toEqual([Uint8Array.of(0xaa)]);
   });
 });

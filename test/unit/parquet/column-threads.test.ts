@@ -4,8 +4,8 @@ import { FatalError, TransientError } from '../../../src/base/errors.ts';
 import { metadataFields } from '../../../src/lane/metadata-columns.ts';
 import { ColumnThreads } from '../../../src/parquet/column-threads.ts';
 import { encodingOptions } from '../../../src/parquet/encoder.ts';
+import { parquetEncoder } from '../../../src/parquet/file-writer.ts';
 import type { ReadColumns, Words } from '../../../src/parquet/wasm-columns.ts';
-import { wasmEncoder } from '../../../src/parquet/wasm-encoder.ts';
 import { columnsOf } from '../arrow/rows.ts';
 
 /** Columns read in threads, which outlive damaged files. */
@@ -16,7 +16,7 @@ afterAll(() => threads.close());
 const schema = { schemaId: 0, fields: metadataFields.map((field, i) => ({ ...field, id: i + 1 })) };
 
 async function file(rows: number): Promise<Buffer> {
-  const encoder = wasmEncoder.open(schema, encodingOptions({ 'write.parquet.compression-codec': 'gzip' }));
+  const encoder = parquetEncoder.open(schema, encodingOptions({ 'write.parquet.compression-codec': 'gzip' }));
   await encoder.write(
     columnsOf(
       schema,

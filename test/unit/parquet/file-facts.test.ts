@@ -3,8 +3,8 @@ import { seededRandom } from '../../../src/base/random.ts';
 import { metadataFields } from '../../../src/lane/metadata-columns.ts';
 import { encodingOptions } from '../../../src/parquet/encoder.ts';
 import { readFileFacts } from '../../../src/parquet/file-facts.ts';
+import { parquetEncoder } from '../../../src/parquet/file-writer.ts';
 import { readColumns } from '../../../src/parquet/wasm-columns.ts';
-import { wasmEncoder } from '../../../src/parquet/wasm-encoder.ts';
 import { columnsOf } from '../arrow/rows.ts';
 
 /** Footers and single columns of Parquet files, by ranges of their bytes. */
@@ -44,7 +44,7 @@ async function file(rows: number): Promise<Read> {
     'write.parquet.row-group-size-bytes': '40000',
     'write.parquet.compression-codec': 'zstd',
   };
-  const encoder = wasmEncoder.open(schema, encodingOptions(properties));
+  const encoder = parquetEncoder.open(schema, encodingOptions(properties));
   const random = seededRandom(1);
   for (let from = 0; from < rows; from += 1_000)
     await encoder.write(
@@ -95,7 +95,7 @@ test('a footer longer than what is read first is read on', async () => {
     required: true,
     type: { kind: 'long' as const },
   }));
-  const encoder = wasmEncoder.open({ schemaId: 0, fields }, encodingOptions({}));
+  const encoder = parquetEncoder.open({ schemaId: 0, fields }, encodingOptions({}));
   const row = Object.fromEntries(fields.map(({ name }, i) => [name, String(i)]));
   await encoder.write(columnsOf({ schemaId: 0, fields }, [row]));
   const bytes = Buffer.concat((await encoder.close()).parts as Uint8Array[]);

@@ -49,6 +49,7 @@ export async function readParquet(file: ArrayBuffer, schema: Schema): Promise<Ro
     compressors: {
       GZIP: (input) => gunzipSync(input),
       ZSTD: (input) => zstdDecompressSync(input),
+      LZ4_RAW: (input, length) => lz4Block(input, length),
     },
   });
   return rows.map((row) =>
@@ -97,4 +98,24 @@ function leaf(type: PrimitiveType, value: boolean | number | bigint | Uint8Array
 
 function bigEndian(bytes: Uint8Array): bigint {
   return BigInt.asIntN(8 * bytes.length, BigInt(`0x${Buffer.from(bytes).toString('hex')}`));
+}
+
+/** LZ4 doc/lz4_Block_format.md, the other way round. */
+export function lz4Block(input: Uint8Array, length: number): Uint8Array {
+  const out = new Uint8Array(length);
+  let from = 0;
+  let to = 0;
+  const more = (first: number): number => {
+    let sum = first;
+    if (first === 15) for (let byte = 255; byte === 255; sum += byte) byte = input[from++]!;
+    return sum;
+  };
+  for (;;) {
+    const token = input[from++]!;
+    for (let n = more(token >> 4); n > 0; n--) out[to++] = input[from++]!;
+    if (from >= input.length) return out.subarray(0, to);
+    const distance = input[from]! | (input[from + 1]! << 8);
+    from += 2;
+    for (let n = more(token & 15) + 4; n > 0; n--, to++) out[to] = out[to - distance]!;
+  }
 }

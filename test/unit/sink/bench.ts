@@ -65,17 +65,22 @@ export class ScriptedSource implements Source {
   }
 
   lose(...partitions: number[]): void {
-    this.loseBecause('UNKNOWN_MEMBER_ID', ...partitions);
+    this.because('UNKNOWN_MEMBER_ID', 'lost', ...partitions);
   }
 
-  loseBecause(cause: string, ...partitions: number[]): void {
+  /** The group says something, and why. */
+  because(cause: string, type: 'assigned' | 'revoked' | 'lost', ...partitions: number[]): void {
     const topicPartitions = partitions.map((partition) => this.partitions[partition]!);
-    for (const each of topicPartitions) this.#positions.delete(keyOf(each));
-    this.#emit({ type: 'lost', topicPartitions, cause });
+    if (type !== 'assigned') for (const each of topicPartitions) this.#positions.delete(keyOf(each));
+    this.#emit({ type, topicPartitions, withinMs: 60_000, cause });
   }
 
   fail(error: Error): void {
     this.#emit({ type: 'failed', error });
+  }
+
+  topics(appeared: readonly string[], vanished: readonly string[] = []): void {
+    this.#emit({ type: 'topics', appeared, vanished });
   }
 
   position(partition = 0): number | undefined {

@@ -37,6 +37,15 @@ describe('a bounded run is at its end', () => {
     expect(caughtUp.isReached(['orders-0', 'orders-1'])).toBe(false);
   });
 
+  test('without what was found by a pattern and is gone: nobody gets there', () => {
+    const caughtUp = new CaughtUp(targets, [writer]);
+    writer.place(p0, 0, { offset: 4, initial: true });
+    expect(caughtUp.isReached(['orders-0'])).toBe(false);
+    caughtUp.forget(['orders']);
+    expect(caughtUp.isReached(['orders-0'])).toBe(true);
+    expect([...targets.keys()]).toContain('orders-0');
+  });
+
   test('only when lanes have answered: handed over is not read', () => {
     const caughtUp = new CaughtUp(targets, [writer]);
     writer.place(p0, 0, { offset: 4, initial: true });

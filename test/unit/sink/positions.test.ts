@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FatalError, TransientError } from '../../../src/base/errors.ts';
 import type { AssignedPartition } from '../../../src/kafka/source.ts';
+import { TopicPattern } from '../../../src/kafka/topic-pattern.ts';
 import type { Origin } from '../../../src/sink/claims.ts';
 import type { TableOptions } from '../../../src/sink/options.ts';
 import { type OpenedTable, openTable, readLedger } from '../../../src/sink/positions.ts';
@@ -123,6 +124,58 @@ describe('a topic-partition is taken up', () => {
     const { positions } = await open({}, { startAt: 'latest' }, origin, partitions());
     expect(positions.get('orders-1')).toEqual(at(2, true));
     expect(source.group.get('orders-1')).toEqual({ offset: 2, metadata: 'frazil start' });
+  });
+
+  describe('of a topic that a pattern has found', () => {
+    const found = (startAt: 'latest' | 'earliest' = 'latest') => ({ topics: [], startAt });
+    const other: AssignedPartition = { topic: 'other', partition: 0, topicId: 'id of other' };
+    const all = () => [...partitions(), other];
+    const any = { topics: [], topicsPattern: new TopicPattern('.*') };
+    beforeEach(() => {
+      for (const key of ['orders-0', 'orders-1', 'other-0']) source.logs.set(key, { start: 2, end: 40 });
+    });
+
+    test('at startAt when the pipeline begins, pinned for all that were found at once', async () => {
+      const { positions } = await open(any, found(), origin, all());
+      expect([...positions.values()]).toEqual([at(40, true), at(40, true)]);
+      expect(source.group.get('other-0')).toEqual({ offset: 40, metadata: 'frazil start' });
+    });
+
+    test('at its start, never at latest, when the pipeline has begun with another one', async () => {
+      source.group.set('other-0', { offset: 40, metadata: 'frazil start' });
+      const { positions } = await open(any, found(), origin, all());
+      expect([...positions.values()]).toEqual([at(2, true), at(2, true)]);
+    });
+
+    test('at its start, never at latest, when the table knows another one', async () => {
+      await tableAfter(new History().own(ledger([7])));
+      const asked = { topicPartitions: [other], siblings: all() };
+      const { positions } = await openTable(tableOptions(any), sinkOptions(found()), 'main', origin, asked, {
+        ...ports(),
+        source,
+      });
+      expect([...positions]).toEqual([['other-0', at(2, true)]]);
+    });
+
+    test('at its start when it has come since the worker was started, with nothing or with others', async () => {
+      for (const siblings of [[], [other]]) {
+        source.group.clear();
+        const { positions } = await open(any, found(), origin, siblings);
+        expect([...positions.values()]).toEqual([at(2, true), at(2, true)]);
+      }
+    });
+
+    test('nowhere when it is gone meanwhile', async () => {
+      source.listOffsets = async () => new Map();
+      expect([...(await open(any, found(), origin, all())).positions]).toEqual([]);
+    });
+  });
+
+  test('of a topic that is named and was made anew before anything landed at its start', async () => {
+    source.logs.set('orders-0', { start: 0, end: 40 });
+    const before = partitions().map((each) => ({ ...each, topicId: 'of the old one' }));
+    const { positions } = await open({}, { startAt: 'latest' }, origin, before);
+    expect(positions.get('orders-0')).toEqual(at(0, true));
   });
 
   test('with a fixed assignment at startAt, whatever other jobs have landed of the topic', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { fetchBytesMin } from '../../../src/kafka/source.ts';
+import { TopicPattern } from '../../../src/kafka/topic-pattern.ts';
 import { Bench, rowsOf } from './bench.ts';
 import { ledger } from './history.ts';
 import { tableOptions } from './options.ts';
@@ -296,6 +297,23 @@ describe('a bounded run', () => {
     expect(await bench.rows()).toBe(rowsOf(0, 0, 3));
   });
 
+  test('is not kept by a topic that was found by a pattern and is gone', async () => {
+    const tables = [tableOptions({ topicsPattern: new TopicPattern('gone|new') })];
+    const bench = new Bench({ partitions: 2, options: { untilCaughtUp: true, tables } });
+    bench.source.partitions[1] = { topic: 'gone', partition: 0, topicId: 'g' };
+    bench.source.logs.set('orders-0', { start: 0, end: 3 });
+    bench.source.logs.set('gone-0', { start: 0, end: 3 });
+    await bench.start(0);
+    bench.source.bringSome(0, 3);
+    await bench.pass(10_000);
+    expect(bench.ended).toBeUndefined();
+    expect(bench.sink.status().topics).toEqual(['gone', 'orders']);
+    bench.source.topics(['new'], ['gone']);
+    await bench.pass(10_000);
+    expect(bench.ended).toMatchObject({ rows: 3, caughtUp: true });
+    expect(bench.sink.status().topics).toEqual(['new', 'orders']);
+  });
+
   test('that is told to stop early ends as any other', async () => {
     const bench = new Bench({ options: { untilCaughtUp: true } });
     bench.source.logs.set('orders-0', { start: 0, end: 9 });
@@ -357,6 +375,22 @@ test('the status tells what a worker holds, has landed and is behind', async () 
   const { heldBytes, heldBytesPeak } = bench.sink.status();
   expect(heldBytes).toBeGreaterThan(0);
   expect(heldBytesPeak).toBeGreaterThanOrEqual(heldBytes);
+});
+
+test('the history of rebalances has their causes', async () => {
+  const bench = new Bench({ partitions: 2 });
+  await bench.start();
+  bench.source.because('joined', 'assigned', 0, 1);
+  await bench.pass();
+  bench.source.because('the topic is gone', 'revoked', 0);
+  await bench.pass();
+  bench.source.because('UNKNOWN_MEMBER_ID', 'lost', 1);
+  await bench.pass();
+  expect(bench.sink.status().rebalanceHistory).toMatchObject([
+    { type: 'assigned', count: 2, cause: 'joined' },
+    { type: 'revoked', partitions: ['orders-0'], cause: 'the topic is gone' },
+    { type: 'lost', partitions: ['orders-1'], cause: 'UNKNOWN_MEMBER_ID' },
+  ]);
 });
 
 test('over its memory bound a worker stops reading and lands, then reads on (I6)', async () => {

@@ -400,6 +400,31 @@ test('a compacted table is sound', async () => {
   }
 });
 
+test('a table whose manifests were merged is sound, with its history and without; one that a merge has lost is not', async () => {
+  const landed = await thrice();
+  await landed.changeProperties({ 'commit.manifest.min-count-to-merge': '4' });
+  await landed.land({ [k0]: range(30, 40) });
+  expect(
+    (await landed.manifests()).map(({ addedFiles, existingFiles }) => [addedFiles, existingFiles]),
+  ).toEqual([
+    [1, 0],
+    [0, 3],
+  ]);
+  for (const depth of ['quick', 'footers', 'columns'] as const) {
+    const report = await landed.verify({ depth });
+    expect([report.verdict, report.exceptions]).toEqual(['sound', []]);
+    expect(report.columnsReadBecause).toBeUndefined();
+  }
+  const list = (await landed.head())['manifest-list'];
+  const bytes = landed.lake.store.objects.get(list)!;
+  await landed.dropManifest(1);
+  expect(kinds(await landed.verify())).toEqual(['lost-rows', 'gap']);
+  landed.lake.store.objects.set(list, bytes);
+  await landed.expire();
+  const report = await landed.verify();
+  expect([report.verdict, exceptions(report)]).toEqual(['sound', ['history-expired']]);
+});
+
 test('a table whose history has expired is sound, and says what was not proven by claims', async () => {
   const landed = await thrice();
   await landed.expire();

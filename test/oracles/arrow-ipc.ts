@@ -15,16 +15,15 @@ import {
   Map_,
   makeData,
   RecordBatch,
-  RecordBatchStreamWriter,
   Schema,
   Struct,
   TimeMicrosecond,
   TimestampMicrosecond,
   Utf8,
 } from 'apache-arrow';
-import { assert } from '../base/assert.ts';
-import type { Type } from '../iceberg/types.ts';
-import type { Column, Columns } from './columns.ts';
+import type { Column, Columns } from '../../src/arrow/columns.ts';
+import { assert } from '../../src/base/assert.ts';
+import type { Type } from '../../src/iceberg/types.ts';
 
 /**
  * The Arrow schema of an Iceberg schema (protocol "Types -> Parquet"): field ids on every node, so that they end up on
@@ -86,11 +85,11 @@ function arrowType(type: Type): DataType {
   }
 }
 
-/** The rows of `columns` as one Arrow IPC stream: schema and a single record batch. */
-export function toIpcStream(columns: Columns, schema: Schema): Uint8Array {
+/** The rows of `columns` as a record batch. */
+export function recordBatch(columns: Columns, schema: Schema): RecordBatch {
   const children = columns.columns.map((column, i) => toData(column, schema.fields[i]!.type));
   const struct = makeData({ type: new Struct(schema.fields), length: columns.rows, nullCount: 0, children });
-  return RecordBatchStreamWriter.writeAll([new RecordBatch(schema, struct)]).toUint8Array(true);
+  return new RecordBatch(schema, struct);
 }
 
 /** Arrow data over a column's own memory. */
