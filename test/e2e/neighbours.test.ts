@@ -83,8 +83,8 @@ async function sparkAtWork(catalog: EngineCatalog, foreign: Foreign): Promise<vo
   );
   const [rewritten] = await call('rewrite_data_files', ", options => map('min-input-files', '2')");
   expect(Number(rewritten!['rewritten_data_files_count'])).toBeGreaterThan(1);
-  const [manifests] = await call('rewrite_manifests', '');
-  expect(Number(manifests!['rewritten_manifests_count'])).toBeGreaterThan(1);
+  // Where every commit merges, there may be a single one left, and nothing to do.
+  await call('rewrite_manifests', '');
   const [expired] = await call('expire_snapshots', `, older_than => TIMESTAMP '${ago(0)}', retain_last => 1`);
   expect(Number(expired!['deleted_data_files_count'])).toBeGreaterThan(1);
   // Spark refuses less than a day. Without a Hadoop file system for S3 it is Iceberg that lists the files.
